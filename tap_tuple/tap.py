@@ -1,0 +1,140 @@
+"""The tap: its settings, its streams, and what it is given to start with."""
+
+from __future__ import annotations
+
+import io
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+from singer_sdk import Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers._util import load_json
+from typing_extensions import override
+
+from tap_tuple import settings, validation
+from tap_tuple.bookmark import check_state
+from tap_tuple.exceptions import InputError
+from tap_tuple.pacing import Pacer
+from tap_tuple.streams import CallsStream
+from tap_tuple.termination import TERMINATION
+from tap_tuple.writer import LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import click
+    from singer_sdk.plugin_base import _ConfigInput
+
+    from tap_tuple.usage import UsageStream
+
+
+class TapTuple(Tap):
+    """Singer tap for Tuple's usage API: which calls a team had, who was in them, and when."""
+
+    name = "tap-tuple"
+    package_name = "tap-tuple"
+    config_jsonschema = settings.DEFINITIONS.to_dict()
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+
+    def __init__(self, *, config: Any = None, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
+        if isinstance(config, dict):
+            # A null is what a setting is that nobody has set.
+            config = {name: value for name, value in config.items() if value is not None}
+        try:
+            super().__init__(config=config, validate_config=validate_config, **kwargs)
+        except ConfigValidationError as error:
+            raise validation.explain(self.config, error.schema or {}) from None
+        if validate_config:
+            validation.check(self.config)
+            self._warn_of_pace()
+        TERMINATION.install(self.message_writer.write_last_state)
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        # Private: the SDK's own reading leaves a number a text, and of an integer that is none it names
+        # neither the variable nor the setting.
+        return validation.from_environment(self.config_jsonschema, self._env_var_prefix)
+
+    def _warn_of_pace(self) -> None:
+        if self.config["requests_per_minute"] > settings.DOCUMENTED_REQUESTS_PER_MINUTE:
+            self.logger.warning(
+                "The setting requests_per_minute is above the %d that Tuple allows a team; it is for a limit "
+                "that was raised, or for a local server",
+                settings.DOCUMENTED_REQUESTS_PER_MINUTE,
+            )
+
+    @override
+    def discover_streams(self) -> Sequence[UsageStream]:
+        return [CallsStream(self)]
+
+    @property
+    def selected_streams(self) -> list[UsageStream]:
+        """The streams that are selected, in the order in which the SDK syncs them."""
+        return [stream for stream in self.streams.values() if stream.selected]  # type: ignore[misc]
+
+    @cached_property
+    def pacer(self) -> Pacer:
+        """Holds back the requests of all streams, as the rate limit is the team's."""
+        return Pacer(self.config["requests_per_minute"])
+
+    @override
+    def setup_mapper(self) -> None:
+        try:
+            super().setup_mapper()
+        except (InputError, ConfigValidationError):
+            raise
+        except Exception as error:
+            raise InputError(
+                f"The catalog or the setting stream_maps cannot be used ({error}). Make the catalog anew with "
+                "--discover, and compare the stream maps with https://sdk.meltano.com/en/latest/stream_maps.html."
+            ) from error
+        if not self.selected_streams:
+            self.logger.warning("The catalog selects none of the streams of tap-tuple: nothing will be read")
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        super().load_state(dict(check_state(state)))
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+        for path in value:
+            if path != "ENV":
+                with _open(path) as file:
+                    _json_object(file, f"config file {path}")
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    @override
+    def invoke(
+        cls,
+        *,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().invoke(
+            state=state and _json_object(state, f"state file {state.name}"),
+            catalog=catalog and _json_object(catalog, f"catalog file {catalog.name}"),
+            **kwargs,
+        )
+
+
+def _open(path: str) -> IO[str]:
+    try:
+        return open(path, encoding="utf-8")  # noqa: PTH123 - the caller closes it
+    except OSError as error:
+        raise InputError(f"The config file {path} cannot be read: {error.strerror}.") from None
+
+
+def _json_object(file: IO[str], name: str) -> IO[str]:
+    """Refuses a file that holds no JSON object; otherwise it can be read from its start."""
+    try:
+        text = file.read()
+        whole = load_json(text)
+    except (OSError, ValueError):
+        raise InputError(f"The {name} is no JSON.") from None
+    if not isinstance(whole, dict):
+        raise InputError(f"The {name} wants a JSON object.")
+    return io.StringIO(text)
