@@ -59,6 +59,10 @@ class UsageStream(TupleStream):
         self.primary_keys = type(self).primary_keys
         self.replication_key = type(self).replication_key
 
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Leaves the SDK's own upper bound out of the state: the window has one."""
+
     @cached_property
     def bookmark(self) -> Bookmark:
         """The stream's bookmark, in the tap's state."""
