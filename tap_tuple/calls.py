@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args
+from functools import cached_property
+from itertools import compress
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 
@@ -61,11 +64,34 @@ class Times(msgspec.Struct, gc=False, kw_only=True):
     call_participations: list[Stay] | None = None
 
 
-class Calls(NamedTuple):
-    """The calls of one page in the order in which they came, and beside each its instants."""
+@dataclass(frozen=True)
+class Calls:
+    """Calls in the order in which they came, and beside each its instants."""
 
     calls: list[Call]
     times: list[Times]
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    @cached_property
+    def ids(self) -> list[int]:
+        """The calls' ids."""
+        return [call.id for call in self.calls]
+
+    @cached_property
+    def ended(self) -> list[datetime]:
+        """The instants at which the calls ended."""
+        return [times.ended_at for times in self.times]
+
+    def ids_since(self, instant: datetime) -> set[int]:
+        """The ids of those that ended at or after an instant."""
+        return {call_id for call_id, ended in zip(self.ids, self.ended, strict=True) if ended >= instant}
+
+    def where(self, wanted: Callable[[int, datetime], bool]) -> Calls:
+        """Those that are wanted, by their id and the instant at which they ended."""
+        kept = [wanted(call_id, ended) for call_id, ended in zip(self.ids, self.ended, strict=True)]
+        return Calls(list(compress(self.calls, kept)), list(compress(self.times, kept)))
 
 
 CALLS = msgspec.json.Decoder(list[Call])

@@ -74,17 +74,12 @@ class Chain:
 
     def _problems(self, page: Page) -> list[Problem]:
         problems = []
-        ended = [times.ended_at for times in page.calls.times]
+        ended = page.calls.ended
         if None not in (self.announced, page.announced) and self.announced != page.announced:
             problems.append(Problem.CHANGED)
         if ended and self._newest is not None:
             first = min(ended)
-            repeated = first == self._newest and any(
-                call.id in self._newest_ids
-                for call, ended_at in zip(page.calls.calls, ended, strict=True)
-                if ended_at == first
-            )
-            if first < self._newest or repeated:
+            if first < self._newest or (first == self._newest and self._newest_ids.intersection(page.calls.ids)):
                 problems.append(Problem.OUT_OF_PLACE)
         if ended != sorted(ended):
             problems.append(Problem.UNORDERED)
@@ -98,19 +93,19 @@ class Chain:
         Raises:
             InvalidLinkError: The links lead from empty page to empty page.
         """
-        calls, times = page.calls
+        calls = page.calls
         self.announced = self.announced if page.announced is None else page.announced
-        self.seen += len({call.id for call in calls})
+        self.seen += len(set(calls.ids))
         self._first_length = len(calls) if self._first_length is None else self._first_length
-        self._empty_pages = 0 if calls else self._empty_pages + 1
+        self._empty_pages = 0 if len(calls) else self._empty_pages + 1
         if self._empty_pages >= EMPTY_PAGES and not self.finished:
             raise InvalidLinkError(
                 f"The API's next links lead from one empty page to another, {EMPTY_PAGES} by now. Check that "
                 "api_url names Tuple's API, and tell Tuple's support."
             )
-        if times:
-            newest = max(t.ended_at for t in times)
-            ids = {call.id for call, t in zip(calls, times, strict=True) if t.ended_at == newest}
+        if len(calls):
+            newest = max(calls.ended)
+            ids = calls.ids_since(newest)
             self._newest_ids = ids | self._newest_ids if newest == self._newest else ids
             self._newest = newest
 

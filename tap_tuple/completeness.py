@@ -80,11 +80,7 @@ def _is_final(account: Account, before: Account | None) -> bool:
 def _refuse_more(reading: Reading, open_chain: Callable[[datetime], Chain]) -> None:
     """Looks behind the last call, where an API that has lost its links would have more."""
     page, _ = open_chain(reading.position).take()
-    if any(
-        call.id not in reading.ids_there
-        for call, times in zip(*page.calls, strict=True)
-        if times.ended_at >= reading.position
-    ):
+    if page.calls.ids_since(reading.position) - reading.ids_there:
         raise _cut_off(reading.account)
 
 

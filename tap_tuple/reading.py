@@ -160,20 +160,18 @@ class Reading:
             self._expected_of_chain = None
 
     def _take(self, page: Page) -> Taken:
-        length = len(page.calls.calls)
+        length = len(page.calls)
         self._looks_cut_off = 0 < length >= min(self._page_size, self._longest or self._page_size)
         self._longest = max(self._longest, length)
 
         fresh = self._not_taken_yet(page.calls)
-        if fresh.calls:
-            newest = instants.floor(max(times.ended_at for times in fresh.times))
+        if len(fresh):
+            newest = instants.floor(max(fresh.ended))
             if newest > self.position:
                 self.position, self.ids_there = newest, set()
                 self._fruitless_chains, self._problems_there = 0, set()
-            self.ids_there.update(
-                call.id for call, times in zip(*fresh, strict=True) if times.ended_at >= self.position
-            )
-            ids = {call.id for call in fresh.calls}
+            self.ids_there |= fresh.ids_since(self.position)
+            ids = set(fresh.ids)
             self._taken += len(ids)
             self._digest += sum(map(hash, zip(ids)))
         certain = self._taken and self._ordered and not self.finished
@@ -187,13 +185,9 @@ class Reading:
 
     def _not_taken_yet(self, calls: Calls) -> Calls:
         since, until = self.position, self._window.until
-        ended = [times.ended_at for times in calls.times]
-        if ended and min(ended) >= since + MILLISECOND and max(ended) < until:
+        after = since + MILLISECOND
+        if len(calls) and min(calls.ended) >= after and max(calls.ended) < until:
             return calls
-        pairs = [
-            (call, times)
-            for call, times in zip(*calls, strict=True)
-            if since <= times.ended_at < until
-            and not (call.id in self.ids_there and times.ended_at < since + MILLISECOND)
-        ]
-        return Calls([call for call, _ in pairs], [times for _, times in pairs])
+        return calls.where(
+            lambda call_id, ended: since <= ended < until and not (ended < after and call_id in self.ids_there)
+        )

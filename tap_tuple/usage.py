@@ -132,15 +132,15 @@ class UsageStream(TupleStream):
         page = self.ask(self.get_new_paginator(window, page_size).current_value)()
         visible = "an unknown number of" if page.announced is None else page.announced
         self.log("The connection works: %s calls are visible in the window %s", visible, window)
-        calls, times = page.calls
-        yield Taken(Calls(calls[:page_size], times[:page_size]), None, len(calls), page.announced)
+        calls = Calls(page.calls.calls[:page_size], page.calls.times[:page_size])
+        yield Taken(calls, None, len(calls), page.announced)
 
     def _own(self, calls: Calls) -> Calls:
         """The calls that this stream has to take: another one may have to read from further back."""
-        if all(times.ended_at >= self.since for times in calls.times):
+        since = self.since
+        if min(calls.ended, default=since) >= since:
             return calls
-        pairs = [pair for pair in zip(*calls, strict=True) if pair[1].ended_at >= self.since]
-        return Calls([call for call, _ in pairs], [times for _, times in pairs])
+        return calls.where(lambda _, ended: ended >= since)
 
     def write(self, calls: Calls) -> None:
         """Writes the records that come of some calls."""
