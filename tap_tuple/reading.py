@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_tuple import instants
-from tap_tuple.calls import Calls
 from tap_tuple.chain import Problem
 from tap_tuple.exceptions import IncompleteError
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from tap_tuple.calls import Calls
     from tap_tuple.chain import Chain
     from tap_tuple.client import Page
     from tap_tuple.window import Window

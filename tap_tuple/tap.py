@@ -15,7 +15,7 @@ from tap_tuple import settings, validation
 from tap_tuple.bookmark import check_state
 from tap_tuple.exceptions import InputError
 from tap_tuple.pacing import Pacer
-from tap_tuple.streams import CallsStream
+from tap_tuple.streams import CallParticipationsStream, CallsStream
 from tap_tuple.termination import TERMINATION
 from tap_tuple.writer import LineWriter
 
@@ -66,7 +66,7 @@ class TapTuple(Tap):
 
     @override
     def discover_streams(self) -> Sequence[UsageStream]:
-        return [CallsStream(self)]
+        return [CallParticipationsStream(self), CallsStream(self)]
 
     @property
     def selected_streams(self) -> list[UsageStream]:
