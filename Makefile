@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint format clean
 
 # Loads a team's calls from the sandbox into DuckDB, twice, and checks that nothing is missing.
-demo: $(VENV)/.installed
-	$(BIN)/python demo/run.py
+demo: .venv-demo/.installed
+	.venv-demo/bin/python -m demo
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
@@ -26,6 +26,12 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+.venv-demo/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python -m pip install --quiet "pip>=25.1"
+	.venv-demo/bin/python -m pip install --quiet --group demo
 	touch $@
 
 clean:

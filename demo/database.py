@@ -1,0 +1,89 @@
+"""What the demo's database holds, beside what the API holds."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+PAIRS = Path(__file__).with_name("pairs.sql")
+
+
+def pairs(path: Path) -> str:
+    """The table of the pairs with the most hours, as text."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        rows = connection.execute(PAIRS.read_text()).fetchall()
+    return "\n".join(
+        f"  {person:30} {other:30} {hours:7.1f} h in {calls:4} calls" for person, other, calls, hours in rows
+    )
+
+
+def check(path: Path, api_calls: list[dict[str, Any]]) -> tuple[int, int]:
+    """Compares the tables with the API's calls, each row in full; ends the process if they differ.
+
+    Returns:
+        How many calls there are, and how many participations.
+    """
+    with duckdb.connect(str(path), read_only=True) as connection:
+        calls = connection.execute(
+            "select id, started_at, ended_at, duration_seconds, call_participations from tuple.calls order by id"
+        ).fetchall()
+        participations = connection.execute(
+            "select id, call_id, call_ended_at, user_email, joined_at, left_at, duration_seconds"
+            " from tuple.call_participations order by id"
+        ).fetchall()
+    _compare("calls", calls, _expected_calls(api_calls))
+    _compare("call_participations", participations, _expected_participations(api_calls))
+    return len(calls), len(participations)
+
+
+def _compare(table: str, found: list[Any], expected: list[Any]) -> None:
+    found = [tuple(_plain(value) for value in row) for row in found]
+    if found != expected:
+        wrong = [pair for pair in zip(found, expected) if pair[0] != pair[1]][:1]  # noqa: B905 - one may be longer
+        sys.exit(f"{table} differs: {len(found)} rows in the database, {len(expected)} by the API; first: {wrong}")
+
+
+def _expected_calls(api_calls: list[dict[str, Any]]) -> list[Any]:
+    return sorted(
+        (
+            call["id"],
+            _instant(call["started_at"]),
+            _instant(call["ended_at"]),
+            call["duration_seconds"],
+            call["call_participations"],
+        )
+        for call in api_calls
+    )
+
+
+def _expected_participations(api_calls: list[dict[str, Any]]) -> list[Any]:
+    return sorted(
+        (
+            stay["id"],
+            call["id"],
+            _instant(call["ended_at"]),
+            stay["user"]["email"],
+            _instant(stay["joined_at"]),
+            _instant(stay["left_at"]),
+            int((_instant(stay["left_at"]) - _instant(stay["joined_at"])).total_seconds()),
+        )
+        for call in api_calls
+        for stay in call["call_participations"]
+    )
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("["):
+        return json.loads(value)
+    if isinstance(value, datetime) and value.tzinfo:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    return value
