@@ -104,10 +104,9 @@ class TupleStream(RESTStream[str]):
             self._patience = patience = Patience(self._trouble_seconds)
 
             def answer() -> Page:
-                attempt = (
-                    under_way.pop() if under_way else self._attempt(url, min(self.timeout, patience.left_seconds()))
-                )
-                return self._received(attempt)
+                if under_way:
+                    return self._received(under_way.pop())
+                return self._received(self._attempt(url, min(self.timeout, patience.left_seconds())))
 
             # The SDK types the decorator for a request function of its own.
             retried: Callable[[], Page] = self.request_decorator(answer)  # type: ignore[arg-type,assignment]

@@ -22,6 +22,7 @@ REFUSAL_SECONDS = 600.0
 RATE_WINDOW_SECONDS = 61.0
 """The API counts requests a minute; a little more, so that the minute has passed on its side too."""
 LONGEST_WAIT_SECONDS = 30.0
+SHORTEST_ATTEMPT_SECONDS = 1.0
 
 
 class Patience:
@@ -32,15 +33,15 @@ class Patience:
     """
 
     def __init__(self, trouble_seconds: float = TROUBLE_SECONDS) -> None:
-        self._trouble_seconds = trouble_seconds
         self._started_at = time.monotonic()
+        self._ends_at = self._started_at + trouble_seconds
         self._growing = backoff.expo(max_value=LONGEST_WAIT_SECONDS)
         next(self._growing)
         self._refused_at: float | None = None
 
     def left_seconds(self) -> float:
-        """How much longer an attempt may take, rate limit aside."""
-        return self._started_at + self._trouble_seconds - time.monotonic()
+        """How much longer an attempt may take, rate limit aside; a last one gets a moment in any case."""
+        return max(SHORTEST_ATTEMPT_SECONDS, self._ends_at - time.monotonic())
 
     def waits(self) -> Generator[float, RetriableError, None]:
         """Says how long to wait after each failure, in seconds; `backoff` sends it what failed.
@@ -59,12 +60,12 @@ class Patience:
         if now + wait > self._refused_at + REFUSAL_SECONDS:
             raise _given_up(error, f"after {now - self._refused_at:.0f} s of refusals", wait)
         # The refusals have their own time: what they take is not trouble.
-        self._started_at += wait
+        self._ends_at += wait
         return wait
 
     def _failed(self, error: RetriableError) -> float:
         wait = max(next(self._growing), error.retry_after_seconds or 0.0)
-        if wait > self.left_seconds():
+        if time.monotonic() + wait > self._ends_at:
             passed = time.monotonic() - self._started_at
             raise _given_up(error, f"after {passed:.0f} s of trying", error.retry_after_seconds)
         return wait
