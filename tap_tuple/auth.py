@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from singer_sdk.authenticators import BearerTokenAuthenticator
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    import requests
 
 
 class TupleAuthenticator(BearerTokenAuthenticator):
@@ -14,3 +20,9 @@ class TupleAuthenticator(BearerTokenAuthenticator):
 
     def __init__(self, token: str) -> None:
         super().__init__(token=token)
+
+    @override
+    def authenticate_request(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # The SDK's own writes the query anew, without empty parameters; a link's query is to stay as it came.
+        request.headers.update(self.auth_headers)
+        return request
