@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tap_tuple.client import Page
+    from tap_tuple.page import Page
     from tap_tuple.pagination import LinkPaginator
 
 EMPTY_PAGES = 100

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import backoff
 from singer_sdk import RESTStream, metrics
 from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
-from tap_tuple import calls, faults
+from tap_tuple import faults, page
 from tap_tuple.attempt import Attempt
 from tap_tuple.auth import TupleAuthenticator
 from tap_tuple.exceptions import RetriableError
@@ -26,19 +25,12 @@ if TYPE_CHECKING:
     from backoff.types import Details
     from singer_sdk.helpers.types import RequestFunc
 
+    from tap_tuple.page import Page
     from tap_tuple.tap import TapTuple
     from tap_tuple.window import Window
 
 SLOW_PACE_SECONDS = 1.0
 """A wait for the pace that is longer than this is worth a line in the log."""
-
-
-class Page(NamedTuple):
-    """One answer of the API: its calls, and how many it announces for the whole of the query, if it does."""
-
-    calls: calls.Calls
-    announced: int | None
-    response: requests.Response
 
 
 class TupleStream(RESTStream[str]):
@@ -100,7 +92,7 @@ class TupleStream(RESTStream[str]):
         """
         under_way = [self._attempt(url, min(self.timeout, self._trouble_seconds))]
 
-        def page() -> Page:
+        def wait() -> Page:
             self._patience = patience = Patience(self._trouble_seconds)
 
             def answer() -> Page:
@@ -114,15 +106,15 @@ class TupleStream(RESTStream[str]):
             self.request_counter.increment()
             return answered
 
-        return page
+        return wait
 
     @property
     def _trouble_seconds(self) -> float:
         return TEST_TROUBLE_SECONDS if self.testing else max(TROUBLE_SECONDS, self.timeout)
 
     def _attempt(self, url: str, timeout_seconds: float) -> Attempt:
-        page: PageContext[str] = PageContext(stream_context=None, next_page_token=url)
-        request = self.get_http_request(page=page)
+        context: PageContext[str] = PageContext(stream_context=None, next_page_token=url)
+        request = self.get_http_request(page=context)
         prepared = self.build_prepared_request(method=request.method, url=request.url, headers=request.headers)
         delay_seconds = self.tap.pacer.delay_seconds()
         if delay_seconds > SLOW_PACE_SECONDS:
@@ -149,7 +141,7 @@ class TupleStream(RESTStream[str]):
             faults.raise_for_exception(error, self.config["api_url"])
         self._log_duration(response)
         self.validate_response(response)
-        return Page(calls.read(response.content, self._report_unknown_field), _announced(response), response)
+        return page.read(response, self._report_unknown_field)
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -194,8 +186,3 @@ class TupleStream(RESTStream[str]):
         }
         duration = metrics.Metric.HTTP_REQUEST_DURATION
         metrics.log(self.metrics_logger, metrics.Point("timer", duration, response.elapsed.total_seconds(), tags))
-
-
-def _announced(response: requests.Response) -> int | None:
-    header = response.headers.get("X-Total-Count", "").strip()
-    return int(header) if re.fullmatch("[0-9]{1,15}", header) else None

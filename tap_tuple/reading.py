@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tap_tuple.calls import Calls
     from tap_tuple.chain import Chain
-    from tap_tuple.client import Page
+    from tap_tuple.page import Page
     from tap_tuple.window import Window
 
 MILLISECOND = timedelta(milliseconds=1)
