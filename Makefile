@@ -12,6 +12,10 @@ demo: .venv-demo/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
 
+# Kill and resume at many random places, beyond the few of `make test`.
+fuzz: $(VENV)/.installed
+	TAP_TUPLE_FUZZ_PLACES=200 $(BIN)/python -m pytest tests/test_kill_and_resume.py
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
