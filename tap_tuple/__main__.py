@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
@@ -14,7 +15,12 @@ def main() -> None:
     """
     # Until the tap listens, Ctrl-C ends the process without a word: importing the SDK takes a moment.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # What is imported stays: looking it through for garbage costs a quiet run a third of its time.
+    gc.disable()
     from tap_tuple.cli import run  # noqa: PLC0415
+
+    gc.freeze()
+    gc.enable()
 
     sys.exit(run())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent import futures
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from requests.exceptions import Timeout
 
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import requests
+
+
+class Answer(NamedTuple):
+    """What the API answered, read to its end."""
+
+    response: requests.Response
+    body: bytes
 
 
 class Attempt:
@@ -27,11 +34,12 @@ class Attempt:
             then would never run into the timeouts of the socket.
     """
 
-    def __init__(self, send: Callable[[], requests.Response], *, delay_seconds: float, timeout_seconds: float) -> None:
+    def __init__(self, send: Callable[[], Answer], *, delay_seconds: float, timeout_seconds: float) -> None:
         self._send = send
         self._delay_seconds = delay_seconds
-        self._due_at = time.monotonic() + delay_seconds + timeout_seconds
-        self._outcome: futures.Future[requests.Response] = futures.Future()
+        self._starts_at = time.monotonic() + delay_seconds
+        self._due_at = self._starts_at + timeout_seconds
+        self._outcome: futures.Future[Answer] = futures.Future()
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
@@ -41,7 +49,12 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - all of it is raised in the main thread
             self._outcome.set_exception(error)
 
-    def response(self) -> requests.Response:
+    @property
+    def held_back_seconds(self) -> float:
+        """How much longer it waits before sending, in seconds."""
+        return self._starts_at - time.monotonic()
+
+    def answer(self) -> Answer:
         """Waits for the answer.
 
         Raises:

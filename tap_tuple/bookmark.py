@@ -12,7 +12,7 @@ from tap_tuple import instants
 from tap_tuple.exceptions import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
 VALUE = "replication_key_value"
@@ -43,8 +43,12 @@ class Bookmark:
         self._entry.update(replication_key=self._replication_key, **{VALUE: instants.text(latest)})
 
 
-def check_state(state: object) -> Mapping[str, Any]:
+def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
     """Refuses a state that this tap could not resume from.
+
+    Args:
+        state: What was given as a state.
+        streams: The names of the tap's streams; what a state says of others is passed over.
 
     Returns:
         The state as it is.
@@ -58,8 +62,8 @@ def check_state(state: object) -> Mapping[str, Any]:
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict) or not all(isinstance(entry, dict) for entry in bookmarks.values()):
         raise InputError(f"The state's bookmarks are not an entry a stream; it wants {shape}.")
-    for stream, entry in bookmarks.items():
-        value = entry.get(VALUE)
+    for stream in bookmarks.keys() & streams:
+        value = bookmarks[stream].get(VALUE)
         try:
             if value is not None:
                 instants.parse(value)

@@ -43,7 +43,7 @@ class Call(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     started_at: str | None = None
     ended_at: str
     duration_seconds: int | None = None
-    call_participations: list[Participation] | None = None
+    call_participations: list[Participation | None] | None = None
 
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -61,7 +61,7 @@ class Times(msgspec.Struct, gc=False, kw_only=True):
 
     started_at: Instant | None = None
     ended_at: Instant
-    call_participations: list[Stay] | None = None
+    call_participations: list[Stay | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def read(body: bytes, on_unknown_field: Callable[[str], None]) -> Calls:
             return Calls(msgspec.convert(whole, list[Call]), TIMES.decode(body))
         except msgspec.ValidationError as error:
             raise _invalid_call(whole, str(error)) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise _not_calls(_malformed_kind(body)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise _not_calls(_malformed_kind(body, error)) from None
 
 
 def _not_calls(kind: str) -> RetriableError:
@@ -145,13 +145,13 @@ def _kind(whole: Any) -> str:  # noqa: ANN401 - anything that JSON can hold
     return f"{kinds.get(type(whole), 'a number')} (JSON)"
 
 
-def _malformed_kind(body: bytes) -> str:
+def _malformed_kind(body: bytes, error: Exception) -> str:
     start = body.lstrip()[:1]
     if not start:
         return "nothing"
-    return {b"[": "half a JSON array", b"{": "half a JSON object", b"<": "an HTML or XML page"}.get(
-        start, "something that is not JSON"
-    )
+    if start == b"<":
+        return "an HTML or XML page"
+    return "half a JSON value" if "truncated" in str(error) else "something that is not JSON"
 
 
 def _invalid_call(whole: list[dict[str, Any]], error: str) -> InvalidCallError:
@@ -160,7 +160,7 @@ def _invalid_call(whole: list[dict[str, Any]], error: str) -> InvalidCallError:
     if place is None:
         return InvalidCallError(f"The API answered with an invalid call: {error}.")
     index, call_id = int(place["index"]), whole[int(place["index"])].get("id")
-    call = f"call {call_id}" if isinstance(call_id, int) else f"call number {index + 1} of a page"
+    call = f"call {call_id}" if type(call_id) is int else f"call number {index + 1} of a page"
     field = f", field {place['field']}" if place["field"] else ""
     return InvalidCallError(
         f"The API answered with an invalid {call}{field}: {place['problem']}. Nothing of its page is "

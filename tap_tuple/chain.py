@@ -23,7 +23,6 @@ class Problem(enum.Enum):
 
     CHANGED = "the announced total changed"
     OUT_OF_PLACE = "a page does not begin where the last one ended"
-    UNORDERED = "a page is not in the order of ended_at"
     SHORT = "a page is short, and yet not the last"
 
 
@@ -40,7 +39,6 @@ class Chain:
         self._ask = ask
         self._next = ask(paginator.current_value)
         self._link_error: TapTupleError | None = None
-        self._first_length: int | None = None
         self._empty_pages = 0
         self._newest: datetime | None = None
         self._newest_ids: set[int] = set()
@@ -48,6 +46,8 @@ class Chain:
         """How many calls the query has, as far as its pages have said."""
         self.seen = 0
         """How many calls came."""
+        self.length: int | None = None
+        """How many calls a page has that is whole, as far as its pages have shown."""
 
     @property
     def finished(self) -> bool:
@@ -81,9 +81,8 @@ class Chain:
             first = min(ended)
             if first < self._newest or (first == self._newest and self._newest_ids.intersection(page.calls.ids)):
                 problems.append(Problem.OUT_OF_PLACE)
-        if ended != sorted(ended):
-            problems.append(Problem.UNORDERED)
-        if not self.finished and len(ended) < (self._first_length or 0):
+        # If the page is longer than those before it, then it was those that were short.
+        if self.length is not None and (len(ended) > self.length or (len(ended) < self.length and not self.finished)):
             problems.append(Problem.SHORT)
         return problems
 
@@ -96,7 +95,7 @@ class Chain:
         calls = page.calls
         self.announced = self.announced if page.announced is None else page.announced
         self.seen += len(set(calls.ids))
-        self._first_length = len(calls) if self._first_length is None else self._first_length
+        self.length = max(self.length or 0, len(calls))
         self._empty_pages = 0 if len(calls) else self._empty_pages + 1
         if self._empty_pages >= EMPTY_PAGES and not self.finished:
             raise InvalidLinkError(

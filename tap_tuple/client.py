@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,20 @@ from singer_sdk.streams.rest import HTTPRequest, PageContext
 from typing_extensions import override
 
 from tap_tuple import faults, page
-from tap_tuple.attempt import Attempt
+from tap_tuple.attempt import Answer, Attempt
 from tap_tuple.auth import TupleAuthenticator
 from tap_tuple.exceptions import RetriableError
 from tap_tuple.pagination import LinkPaginator
-from tap_tuple.retries import TEST_TROUBLE_SECONDS, TROUBLE_SECONDS, Patience
+from tap_tuple.retries import (
+    REFUSAL_SECONDS,
+    TEST_REFUSAL_SECONDS,
+    TEST_TROUBLE_SECONDS,
+    TROUBLE_SECONDS,
+    Patience,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     import requests
     from backoff.types import Details
@@ -29,8 +36,11 @@ if TYPE_CHECKING:
     from tap_tuple.tap import TapTuple
     from tap_tuple.window import Window
 
+BODY_CHUNK_BYTES = 1 << 20
+LONGEST_TIMEOUT_SECONDS = 86_400.0
 SLOW_PACE_SECONDS = 1.0
 """A wait for the pace that is longer than this is worth a line in the log."""
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]{1,80}")
 
 
 class TupleStream(RESTStream[str]):
@@ -64,7 +74,12 @@ class TupleStream(RESTStream[str]):
     @property
     @override
     def timeout(self) -> float:  # type: ignore[override]  # requests takes parts of a second as well
-        return float(self.config["request_timeout"])
+        return min(float(self.config["request_timeout"]), LONGEST_TIMEOUT_SECONDS)
+
+    @cached_property
+    @override
+    def user_agent(self) -> str:
+        return str(self.config.get("user_agent") or f"{self.tap.name}/{self.tap.plugin_version}")
 
     @property
     def testing(self) -> bool:
@@ -93,7 +108,8 @@ class TupleStream(RESTStream[str]):
         under_way = [self._attempt(url, min(self.timeout, self._trouble_seconds))]
 
         def wait() -> Page:
-            self._patience = patience = Patience(self._trouble_seconds)
+            refusal_seconds = TEST_REFUSAL_SECONDS if self.testing else REFUSAL_SECONDS
+            self._patience = patience = Patience(self._trouble_seconds, refusal_seconds)
 
             def answer() -> Page:
                 if under_way:
@@ -125,23 +141,30 @@ class TupleStream(RESTStream[str]):
             timeout_seconds=timeout_seconds,
         )
 
-    def _send(self, request: requests.PreparedRequest, timeout_seconds: float) -> requests.Response:
-        session = self.requests_session
+    @cached_property
+    def _environment(self) -> Mapping[str, Any]:
         # `Session.send` alone leaves out REQUESTS_CA_BUNDLE.
-        environment = session.merge_environment_settings(request.url, {}, None, None, None)
+        return self.requests_session.merge_environment_settings(self.get_url(None), {}, True, None, None)  # noqa: FBT003 - to stream
+
+    def _send(self, request: requests.PreparedRequest, timeout_seconds: float) -> Answer:
         try:
-            return session.send(request, timeout=timeout_seconds, allow_redirects=self.allow_redirects, **environment)
+            response = self.requests_session.send(
+                request, timeout=timeout_seconds, allow_redirects=self.allow_redirects, **self._environment
+            )
+            return Answer(response, b"".join(response.iter_content(BODY_CHUNK_BYTES)))
         finally:
             self.tap.pacer.answered()
 
     def _received(self, attempt: Attempt) -> Page:
+        if attempt.held_back_seconds > SLOW_PACE_SECONDS:
+            self.tap.message_writer.rate_limited(attempt.held_back_seconds)
         try:
-            response = attempt.response()
+            response, body = attempt.answer()
         except Exception as error:  # noqa: BLE001 - the table knows which
             faults.raise_for_exception(error, self.config["api_url"])
         self._log_duration(response)
         self.validate_response(response)
-        return page.read(response, self._report_unknown_field)
+        return page.read(response, body, self._report_unknown_field)
 
     @override
     def validate_response(self, response: requests.Response) -> None:
@@ -167,6 +190,8 @@ class TupleStream(RESTStream[str]):
         error = details["exception"]
         if isinstance(error, RetriableError):
             self.log("%s. Asking again in %.0f s", error.cause, details["wait"], level=logging.WARNING)
+            if error.rate_limited:
+                self.tap.message_writer.rate_limited(details["wait"])
 
     @cached_property
     def _unknown_fields(self) -> set[str]:
@@ -175,6 +200,7 @@ class TupleStream(RESTStream[str]):
     def _report_unknown_field(self, name: str) -> None:
         if name not in self._unknown_fields:
             self._unknown_fields.add(name)
+            name = name if PLAIN_NAME.fullmatch(name) else "one with an unusual name"
             self.log("The API has a field that this version does not know, and leaves out: %s", name)
 
     def _log_duration(self, response: requests.Response) -> None:

@@ -25,7 +25,8 @@ def read_completely(
     """Yields every call of a window, page by page; some of them again, where they had to be read again.
 
     The last page has a position only if every call that the API announced has come. If fewer came, the window
-    is read once more; if the same ones come again, there are no more to be had, and a warning says so.
+    is read once more, this time not by links but by `since`; if the same ones come, there are no more to be had,
+    and a warning says so.
 
     Args:
         window: What to read.
@@ -37,55 +38,50 @@ def read_completely(
         TapTupleError: The API does not answer, or does not give what it announces.
     """
     before: Account | None = None
-    for _ in range(READINGS):
-        reading = Reading(window, open_chain, page_size, logger)
-        settled = False
+    for number in range(READINGS):
+        reading = Reading(window, open_chain, page_size, logger, by_links=number == 0)
+        links_lost = settled = False
         for taken in reading.pages():
-            if not reading.finished:
-                yield taken
-                continue
-            account = reading.account
-            if taken.announced is None:
-                logger.info("The API announces no total (X-Total-Count), so there is none to check the calls against")
-            settled = not account.cut_off and (not account.missing or _is_final(account, before))
-            if settled and account.missing:
-                _refuse_more(reading, open_chain)
-                logger.warning(
-                    "The API announces %d calls from %s, but gives %d of them, twice the same",
-                    account.taken + account.missing,
-                    window,
-                    account.taken,
-                )
-            yield taken._replace(position=reading.position) if settled and account.taken else taken
+            if reading.finished:
+                links_lost = number == 0 and _are_links_lost(reading, open_chain)
+                settled = not links_lost and _is_settled(reading, before, window, logger)
+            yield taken._replace(position=reading.point.instant) if settled and reading.point.taken else taken
         if settled:
             return
-        if account.cut_off:
-            raise _cut_off(account)
-        logger.info(
-            "%d of the calls that the API announced did not come; reading the window once more",
-            account.missing,
-        )
-        before = account
+        if links_lost:
+            raise IncompleteError(
+                f"The API's links end after {reading.account.taken} calls, and there are more behind them. The "
+                "bookmark stays before the last page. Run again later; if it stays so, tell Tuple's support."
+            )
+        before = reading.account
+        logger.info("%d calls were announced, but did not come; reading the window once more", before.missing)
     raise IncompleteError(
-        f"{READINGS} readings of the window {window} each gave other calls than the one before, and fewer than "
-        "announced. Run again later; if it stays so, tell Tuple's support."
+        f"{READINGS} readings of the window {window} did not bring what the API announces, and did not agree. Run "
+        "again later; if it stays so, tell Tuple's support."
     )
 
 
-def _is_final(account: Account, before: Account | None) -> bool:
-    """Whether another reading would give the same: the last two did, and nothing moved meanwhile."""
-    return account.steady and account == before
+def _are_links_lost(reading: Reading, open_chain: Callable[[datetime], Chain]) -> bool:
+    """Whether there are more calls behind a last page that looks like any other one."""
+    if not reading.looks_cut_off or (reading.announced is not None and not reading.behind):
+        return False
+    page, _ = open_chain(reading.point.instant).take()
+    return bool(page.calls.ids_since(reading.point.instant) - reading.point.ids)
 
 
-def _refuse_more(reading: Reading, open_chain: Callable[[datetime], Chain]) -> None:
-    """Looks behind the last call, where an API that has lost its links would have more."""
-    page, _ = open_chain(reading.position).take()
-    if page.calls.ids_since(reading.position) - reading.ids_there:
-        raise _cut_off(reading.account)
-
-
-def _cut_off(account: Account) -> IncompleteError:
-    return IncompleteError(
-        f"The API announces {account.taken + account.missing} calls, but its links end after {account.taken}. "
-        "The bookmark stays before the last page. Run again later; if it stays so, tell Tuple's support."
+def _is_settled(reading: Reading, before: Account | None, window: Window, logger: logging.Logger) -> bool:
+    """Whether all has come, or the last two readings gave the same, so that another one would again."""
+    account = reading.account
+    if reading.announced is None:
+        logger.info("The API announces no total (X-Total-Count), so there is none to check the calls against")
+    if not account.missing:
+        return True
+    if account != before or not account.steady:
+        return False
+    logger.warning(
+        "The API announces %d calls from %s, but gives %d of them, twice the same",
+        account.taken + account.missing,
+        window,
+        account.taken,
     )
+    return True

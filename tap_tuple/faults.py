@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import ssl
 import time
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -14,6 +16,8 @@ from requests import exceptions
 from tap_tuple.exceptions import ApiError, RetriableError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import requests
 
     from tap_tuple.exceptions import FailureType
@@ -63,6 +67,7 @@ STATUS_CLASSES: dict[int, Fault] = {
     ),
     4: Fault(FAIL, "The API refused the request ({status})", "Check api_url, {api_url}."),
     5: Fault(RETRY, "The API failed ({status})", LATER),
+    1: Fault(RETRY, "The API answered with status {status} in place of calls", LATER),
 }
 """What any other status means, by its first digit."""
 
@@ -70,26 +75,35 @@ UNKNOWN_STATUS = Fault(FAIL, "{api_url} answered with status {status}", "Check t
 
 EXCEPTIONS: tuple[tuple[type[Exception], Fault], ...] = (
     (
+        ssl.SSLCertVerificationError,
+        Fault(
+            FAIL,
+            "{api_url} has no certificate that is trusted here",
+            "Check api_url, or name your own certificates in the variable REQUESTS_CA_BUNDLE.",
+            "config_error",
+        ),
+    ),
+    (
         exceptions.Timeout,
         Fault(RETRY, "{api_url} did not answer in time", f"{LATER} Or raise request_timeout."),
     ),
     (exceptions.ProxyError, Fault(RETRY, "The proxy cannot be reached", "Check the variable HTTPS_PROXY.")),
     (
         exceptions.SSLError,
-        Fault(
-            RETRY,
-            "There is no trusted connection to {api_url}",
-            "Check api_url, or name your own certificates in the variable REQUESTS_CA_BUNDLE.",
-        ),
+        Fault(RETRY, "There is no trusted connection to {api_url}", f"{LATER} Or check api_url."),
     ),
     (exceptions.ContentDecodingError, Fault(RETRY, "The API's answer cannot be decompressed", LATER)),
     (exceptions.ChunkedEncodingError, Fault(RETRY, "The API's answer broke off", LATER)),
     (exceptions.ConnectionError, Fault(RETRY, "{api_url} cannot be reached", f"{LATER} Or check api_url.")),
-    (ConnectionError, Fault(RETRY, "{api_url} cannot be reached", f"{LATER} Or check api_url.")),
     (
         exceptions.RequestException,
-        Fault(FAIL, "{api_url} cannot be asked", "Check api_url and the proxy's settings.", "config_error"),
+        Fault(RETRY, "The answer of {api_url} cannot be read", f"{LATER} Or check api_url."),
     ),
+    (
+        OSError,
+        Fault(FAIL, "The certificates cannot be read", "Check the variable REQUESTS_CA_BUNDLE.", "config_error"),
+    ),
+    (ValueError, Fault(FAIL, "{api_url} cannot be asked, or not be understood", OTHER_ADDRESS, "config_error")),
 )
 """What a failed request means; the first row that fits counts."""
 
@@ -118,9 +132,16 @@ def raise_for_status(response: requests.Response, api_url: str) -> None:
 def raise_for_exception(error: Exception, api_url: str) -> NoReturn:
     """Raises what the table says of an exception that a request ended with; any other goes on as it is."""
     for kind, fault in EXCEPTIONS:
-        if isinstance(error, kind):
+        if any(isinstance(cause, kind) for cause in _causes(error, kind)):
             _raise(fault, {"api_url": api_url}, None)
     raise error
+
+
+def _causes(error: BaseException | None, kind: type[Exception]) -> Iterator[BaseException]:
+    """The error; for a certificate, which `requests` wraps several times over, also what lies beneath."""
+    while error is not None:
+        yield error
+        error = (error.__cause__ or error.__context__) if issubclass(kind, ssl.SSLError) else None
 
 
 def _raise(fault: Fault, details: dict[str, str], response: requests.Response | None) -> NoReturn:
@@ -137,12 +158,13 @@ def _raise(fault: Fault, details: dict[str, str], response: requests.Response | 
 
 
 def _location(response: requests.Response) -> str:
-    """Where a redirect points, without the query and the user, which may hold secrets."""
+    """Where a redirect points, without what may hold a secret: its user, its query, a path that is no plain one."""
     try:
         target = urlsplit(urljoin(response.url, response.headers.get("Location", "")))
-        return f"{target.scheme}://{target.netloc.rpartition('@')[2]}{target.path}"
     except ValueError:
         return "an address that cannot be read"
+    path = target.path if re.fullmatch("(/[a-z0-9_.]{0,20})*", target.path) else "/…"
+    return f"{target.scheme}://{target.netloc.rpartition('@')[2]}{path}"
 
 
 def retry_after_seconds(response: requests.Response) -> float | None:
@@ -157,7 +179,7 @@ def retry_after_seconds(response: requests.Response) -> float | None:
     else:
         try:
             date = parsedate_to_datetime(header)
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
         if date.tzinfo is None:
             date = date.replace(tzinfo=timezone.utc)

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # RFC 8288, section 3: Link = #link-value; link-value = "<" URI-Reference ">" *( OWS ";" OWS [ link-param ] )
-TARGET = re.compile(r"[\s,]*<([^>]*)>")
+TARGET = re.compile(r"\s*<([^>]*)>")
 # A link-param is a token, alone or with a value; the value is a token or a quoted string (RFC 9110, 5.6.4).
-PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<>]+)(?:\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?)?', re.DOTALL)
+# What neither is counts up to the next `;` or `,`, and a string without its last quote up to the end (appendix B).
+PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<>]+)(?:\s*=\s*("(?:[^"\\]|\\.)*(?:"|\\?\Z)|[^;,]*))?)?', re.DOTALL)
+QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)', re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -51,4 +53,5 @@ def parse(header: str) -> Iterator[Link]:
 
 
 def _unquoted(value: str) -> str:
-    return ESCAPED.sub(r"\1", value[1:-1]) if value.startswith('"') else value
+    quoted = QUOTED.match(value)
+    return ESCAPED.sub(r"\1", quoted[1]) if quoted else value.strip()

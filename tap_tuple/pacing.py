@@ -8,6 +8,8 @@ from collections import deque
 WINDOW_SECONDS = 60.0
 MARGIN_SECONDS = 0.25
 """Absorbs the drift between two clocks."""
+MOST_REQUESTS = 1_000_000
+"""More than this in a minute no tap makes; there is no need to remember them."""
 
 
 class Pacer:
@@ -21,7 +23,7 @@ class Pacer:
     """
 
     def __init__(self, requests_per_minute: int) -> None:
-        self._answered_at: deque[float] = deque(maxlen=requests_per_minute)
+        self._answered_at: deque[float] = deque(maxlen=min(requests_per_minute, MOST_REQUESTS))
 
     def delay_seconds(self) -> float:
         """How long the next request has to wait, in seconds."""

@@ -22,11 +22,12 @@ class Page(NamedTuple):
     response: requests.Response
 
 
-def read(response: requests.Response, on_unknown_field: Callable[[str], None]) -> Page:
+def read(response: requests.Response, body: bytes, on_unknown_field: Callable[[str], None]) -> Page:
     """Reads a page from an answer with status 200.
 
     Args:
         response: The answer.
+        body: Its body.
         on_unknown_field: Called with the name of each field that a call is not known to have.
 
     Raises:
@@ -35,4 +36,4 @@ def read(response: requests.Response, on_unknown_field: Callable[[str], None]) -
     """
     total = response.headers.get("X-Total-Count", "").strip()
     announced = int(total) if re.fullmatch("[0-9]{1,15}", total) else None
-    return Page(calls.read(response.content, on_unknown_field), announced, response)
+    return Page(calls.read(body, on_unknown_field), announced, response)

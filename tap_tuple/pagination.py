@@ -73,15 +73,15 @@ class LinkPaginator(BaseAPIPaginator[str]):
             raise InvalidLinkError("The API's next link is not a URL. Check that api_url names Tuple's API.") from None
         if not own:
             raise InvalidLinkError(
-                f"The API's next link leads to {link.scheme}://{link.hostname or ''}{_port(link)}{link.path}, "
-                f"away from {self._endpoint}; it is not followed. Set api_url to the API's present address."
+                f"The API's next link leads to another place on {_place(link)} than {self._endpoint}; it is not "
+                "followed. Set api_url to the API's present address."
             )
         sent = parse_qsl(link.query, keep_blank_values=True)
         self._refuse_other_window(sent)
         if (identity := self._identity(sent)) in self._visited:
             raise InvalidLinkError(
-                f"The API's next links lead back to a page that was read before ({link.query}). Check that "
-                "api_url names Tuple's API, and tell Tuple's support."
+                f"The API's next links lead back to a page that was read before. Check that api_url, {self._endpoint}, "
+                "names Tuple's API, and tell Tuple's support."
             )
         self._visited.add(identity)
         names = {name for name, _ in sent}
@@ -104,8 +104,8 @@ class LinkPaginator(BaseAPIPaginator[str]):
         for name, value in sent:
             if name in {"since", "until"} and _instant(value) != _instant(self._query[name]):
                 raise InvalidLinkError(
-                    f"The API's next link changes {name} from {self._query[name]} to {value}; it is not "
-                    "followed. Check that api_url names Tuple's API, and tell Tuple's support."
+                    f"The API's next link does not keep to {name}={self._query[name]}; it is not followed. Check "
+                    "that api_url names Tuple's API, and tell Tuple's support."
                 )
 
     def _identity(self, sent: list[tuple[str, str]]) -> frozenset[tuple[str, str]]:
@@ -115,8 +115,10 @@ class LinkPaginator(BaseAPIPaginator[str]):
         return frozenset((name, value) for name, value in page.items() if name not in {"since", "until"})
 
 
-def _port(link: SplitResult) -> str:
-    return f":{link.port}" if link.port else ""
+def _place(link: SplitResult) -> str:
+    """Names the origin of a link; what else it holds, a log need not know."""
+    port = f":{link.port}" if link.port else ""
+    return f"{link.scheme}://{link.hostname or ''}{port}"
 
 
 def _instant(value: str) -> object:

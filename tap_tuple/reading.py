@@ -1,13 +1,12 @@
 """One reading of a window: every call that the API shows in it, whatever moves meanwhile.
 
-There is one position, the instant up to which all has been taken, and the ids that were taken at that very
-instant. Whatever goes wrong between two pages, the answer is the same: a fresh chain of links from the
-position, which `since` includes, so that nothing can have slipped through.
+There is one point up to which nothing can have been passed over: an instant, and the ids that were taken at that
+very instant. Whatever goes wrong between two pages, the answer is the same: a fresh chain of links from that
+point, which `since` includes.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_tuple import instants
@@ -24,11 +23,47 @@ if TYPE_CHECKING:
     from tap_tuple.page import Page
     from tap_tuple.window import Window
 
-MILLISECOND = timedelta(milliseconds=1)
 FRESH_CHAINS = 10
 """So many fresh chains without a step forward are enough."""
-TOLERATED_AGAIN = {Problem.SHORT, Problem.UNORDERED}
-"""What is put up with where a fresh chain shows it at the same position again: then the data is like that."""
+LASTING = {Problem.SHORT}
+"""What is put up with where a fresh chain from the same point shows it again: then the data are like that."""
+
+
+class Point(NamedTuple):
+    """How far a reading has come."""
+
+    instant: datetime
+    """The instant up to which calls were taken, cut to the millisecond."""
+    ids: frozenset[int] = frozenset()
+    """What was taken at that very instant."""
+    taken: int = 0
+    """How many calls were taken."""
+    digest: int = 0
+    """A digest of their ids, whatever their order."""
+
+    @property
+    def taken_before(self) -> int:
+        """How many calls were taken before the instant."""
+        return self.taken - len(self.ids)
+
+    def after(self, calls: Calls) -> Point:
+        """The point that is reached once some more calls are taken."""
+        if not len(calls):
+            return self
+        instant = max(self.instant, instants.floor(max(calls.ended)))
+        here = self.ids if instant == self.instant else frozenset()
+        ids = set(calls.ids)
+        digest = self.digest + sum(map(hash, zip(ids)))
+        return Point(instant, here | calls.ids_since(instant), self.taken + len(ids), digest)
+
+    def not_taken(self, calls: Calls, until: datetime) -> Calls:
+        """Those of some calls that lie at or after the point and before `until`, and were not taken yet."""
+        after = self.instant + instants.MILLISECOND
+        if min(calls.ended, default=after) >= after and max(calls.ended, default=self.instant) < until:
+            return calls
+        return calls.where(
+            lambda call_id, ended: self.instant <= ended < until and not (ended < after and call_id in self.ids)
+        )
 
 
 class Taken(NamedTuple):
@@ -53,9 +88,7 @@ class Account(NamedTuple):
     digest: int
     """A digest of the ids of those that came, whatever their order."""
     steady: bool
-    """Whether one chain of links showed all of them."""
-    cut_off: bool
-    """Whether the links ended with a page that looks like any other, so that more is likely behind it."""
+    """Whether no call came or went meanwhile."""
 
 
 class Reading:
@@ -65,7 +98,9 @@ class Reading:
         window: What to read.
         open_chain: Starts a chain of links at an instant.
         page_size: How many calls are asked for a page.
-        logger: Told of each fresh chain.
+        logger: Told of each fresh chain that something makes necessary.
+        by_links: Whether the links lead on; otherwise each page is asked for by `since`, from where the one before
+            it ended, and links only lead through calls of one instant.
     """
 
     def __init__(
@@ -74,43 +109,50 @@ class Reading:
         open_chain: Callable[[datetime], Chain],
         page_size: int,
         logger: logging.Logger,
+        *,
+        by_links: bool = True,
     ) -> None:
         self._window = window
         self._open_chain = open_chain
         self._page_size = page_size
         self._logger = logger
+        self._by_links = by_links
 
-        self.position = window.since
-        """The instant up to which all has been taken, cut to the millisecond."""
-        self.ids_there: set[int] = set()
-        """What was taken at that very instant."""
-        self._problems_there: set[Problem] = set()
+        self.point = Point(window.since)
+        """Up to here nothing can have been passed over."""
+        self._reached = self.point
+        self._problems_here: set[Problem] = set()
         self._fruitless_chains = 0
 
-        self._chain = open_chain(self.position)
-        self._taken_before_chain = 0
+        self._chain = open_chain(window.since)
+        self._chain_start = self.point
         self._expected_of_chain: int | None = None
-
-        self._taken = 0
-        self._digest = 0
         # What one chain announced and the next one does not show any more has come to lie before it.
         self._passed_by = 0
-        self._longest = 0
-        self._looks_cut_off = False
         self._steady = True
-        self._ordered = True
+        # Once a short page was put up with, only the account at the end can say that nothing was passed over.
+        self._doubtful = False
+        self._longest = 0
+        self.finished = False
+        """Whether the page that was yielded last is the last one."""
+        self.looks_cut_off = False
+        """Whether the last page is as long as any, so that links may be missing rather than calls."""
 
     @property
-    def finished(self) -> bool:
-        """Whether the page that was yielded last is the last one."""
-        return self._chain.finished
+    def announced(self) -> int | None:
+        """How many calls the API announces for the whole of the window, by what it said last."""
+        announced = self._chain.announced
+        return None if announced is None else self._chain_start.taken_before + announced
+
+    @property
+    def behind(self) -> int:
+        """How many calls the last chain announced, but did not bring."""
+        return max(0, (self._chain.announced or 0) - self._chain.seen)
 
     @property
     def account(self) -> Account:
         """The account of what has been taken so far; complete at the end."""
-        behind = max(0, (self._chain.announced or 0) - self._chain.seen)
-        cut_off = self._looks_cut_off and behind > 0
-        return Account(self._passed_by + behind, self._taken, self._digest, self._steady, cut_off)
+        return Account(self._passed_by + self.behind, self._reached.taken, self._reached.digest, self._steady)
 
     def pages(self) -> Iterator[Taken]:
         """Yields what each page brings, and asks for the next one before.
@@ -118,76 +160,70 @@ class Reading:
         Raises:
             TapTupleError: The API does not answer, or its answers do not fit together.
         """
-        while True:
+        while not self.finished:
             page, problems = self._chain.take()
-            if problems - self._problems_there:
+            if problems - self._problems_here:
                 self._start_afresh(page, problems)
+                if Problem.OUT_OF_PLACE in problems:
+                    yield self._stale(page)
                 continue
-            self._ordered = self._ordered and Problem.UNORDERED not in problems
+            first = self._chain.length is None
             self._chain.accept(page)
-            self._count_passed_by()
-            taken = self._take(page)
-            self._chain.follow()
-            yield taken
-            if self.finished:
-                return
+            self._count_passed_by(page)
+            calls = self._take(page, first=first)
+            if not self._by_links and self.point.instant > self._chain_start.instant:
+                self._open_next_chain(self._chain.announced)
+            else:
+                self.finished = self._chain.finished
+                self._chain.follow()
+            self._doubtful = self._doubtful or bool(problems)
+            certain = self.point.taken and not self._doubtful and not self.finished
+            position = self.point.instant if certain else None
+            yield Taken(calls, position, self._reached.taken, self.announced)
 
     def _start_afresh(self, page: Page, problems: set[Problem]) -> None:
         named = " and ".join(sorted(problem.value for problem in problems))
         self._fruitless_chains += 1
-        if self._fruitless_chains > FRESH_CHAINS or (
-            # Behind calls in no order, nothing tells what has been passed over.
-            Problem.OUT_OF_PLACE in problems and not self._ordered
-        ):
+        if self._fruitless_chains > FRESH_CHAINS:
             raise IncompleteError(
-                f"The calls from {instants.text(self.position)} on cannot be read completely: again and again, "
-                f"{named}. Run again later; if it stays so, tell Tuple's support."
+                f"The calls from {instants.text(self.point.instant)} on cannot be read completely: {FRESH_CHAINS} "
+                f"times in a row, {named}. Run again later; if it stays so, tell Tuple's support."
             )
         self._logger.info(
-            "Calls moved while they were read: %s. Reading on from %s", named, instants.text(self.position)
+            "Calls may have moved: %s. Reading on from %s with fresh links", named, instants.text(self.point.instant)
         )
-        self._steady = False
-        self._problems_there |= problems & TOLERATED_AGAIN
-        announced = self._chain.announced if page.announced is None else page.announced
-        self._expected_of_chain = None if announced is None else self._taken_before_chain + announced
-        self._taken_before_chain = self._taken - len(self.ids_there)
-        self._chain = self._open_chain(self.position)
+        self._steady = self._steady and problems <= LASTING
+        self._problems_here |= problems & LASTING
+        self._open_next_chain(self._chain.announced if page.announced is None else page.announced)
 
-    def _count_passed_by(self) -> None:
+    def _open_next_chain(self, announced: int | None) -> None:
+        self._expected_of_chain = None if announced is None else self._chain_start.taken_before + announced
+        self._reached = self._chain_start = self.point
+        self._chain = self._open_chain(self.point.instant)
+
+    def _stale(self, page: Page) -> Taken:
+        """What a page out of place shows of the time before the point: no fresh chain would show it again."""
+        calls = page.calls.where(lambda _, ended: self._window.since <= ended < self.point.instant)
+        return Taken(calls, None, self._reached.taken, None)
+
+    def _count_passed_by(self, page: Page) -> None:
         if self._expected_of_chain is not None and self._chain.announced is not None:
-            shown = self._taken_before_chain + self._chain.announced
+            # An API may cut the milliseconds of `since`, and count calls that lie before it.
+            early = sum(ended < self.point.instant for ended in page.calls.ended)
+            shown = self._chain_start.taken_before + self._chain.announced - early
             self._passed_by += max(0, self._expected_of_chain - shown)
             self._expected_of_chain = None
 
-    def _take(self, page: Page) -> Taken:
+    def _take(self, page: Page, *, first: bool) -> Calls:
         length = len(page.calls)
-        self._looks_cut_off = 0 < length >= min(self._page_size, self._longest or self._page_size)
+        self.looks_cut_off = 0 < length >= min(self._page_size, self._longest or self._page_size)
         self._longest = max(self._longest, length)
-
-        fresh = self._not_taken_yet(page.calls)
-        if len(fresh):
-            newest = instants.floor(max(fresh.ended))
-            if newest > self.position:
-                self.position, self.ids_there = newest, set()
-                self._fruitless_chains, self._problems_there = 0, set()
-            self.ids_there |= fresh.ids_since(self.position)
-            ids = set(fresh.ids)
-            self._taken += len(ids)
-            self._digest += sum(map(hash, zip(ids)))
-        certain = self._taken and self._ordered and not self.finished
-        announced = self._chain.announced
-        return Taken(
-            fresh,
-            self.position if certain else None,
-            self._taken,
-            None if announced is None else self._taken_before_chain + announced,
-        )
-
-    def _not_taken_yet(self, calls: Calls) -> Calls:
-        since, until = self.position, self._window.until
-        after = since + MILLISECOND
-        if len(calls) and min(calls.ended) >= after and max(calls.ended) < until:
-            return calls
-        return calls.where(
-            lambda call_id, ended: since <= ended < until and not (ended < after and call_id in self.ids_there)
-        )
+        calls = self._reached.not_taken(page.calls, self._window.until)
+        self._reached = self._reached.after(calls)
+        # Whether a first page is short, or calls in no order are all there, the next page shows.
+        ordered = page.calls.ended == sorted(page.calls.ended)
+        if self._chain.finished or (ordered and not (first and length < self._page_size)):
+            if self._reached.instant > self.point.instant:
+                self._fruitless_chains, self._problems_here = 0, set()
+            self.point = self._reached
+        return calls

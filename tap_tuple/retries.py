@@ -19,6 +19,8 @@ TEST_TROUBLE_SECONDS = 30.0
 """The same for `--test`, which somebody is waiting for."""
 REFUSAL_SECONDS = 600.0
 """How long the rate limit may refuse in a row; others may be using it up."""
+TEST_REFUSAL_SECONDS = 75.0
+"""The same for `--test`: long enough to let one minute pass."""
 RATE_WINDOW_SECONDS = 61.0
 """The API counts requests a minute; a little more, so that the minute has passed on its side too."""
 LONGEST_WAIT_SECONDS = 30.0
@@ -30,9 +32,11 @@ class Patience:
 
     Args:
         trouble_seconds: How long requests may fail in a row, rate limit aside.
+        refusal_seconds: How long the rate limit may refuse in a row.
     """
 
-    def __init__(self, trouble_seconds: float = TROUBLE_SECONDS) -> None:
+    def __init__(self, trouble_seconds: float = TROUBLE_SECONDS, refusal_seconds: float = REFUSAL_SECONDS) -> None:
+        self._refusal_seconds = refusal_seconds
         self._started_at = time.monotonic()
         self._ends_at = self._started_at + trouble_seconds
         self._growing = backoff.expo(max_value=LONGEST_WAIT_SECONDS)
@@ -57,7 +61,7 @@ class Patience:
         now = time.monotonic()
         self._refused_at = now if self._refused_at is None else self._refused_at
         wait = error.retry_after_seconds or RATE_WINDOW_SECONDS
-        if now + wait > self._refused_at + REFUSAL_SECONDS:
+        if now + wait > self._refused_at + self._refusal_seconds:
             raise _given_up(error, f"after {now - self._refused_at:.0f} s of refusals", wait)
         # The refusals have their own time: what they take is not trouble.
         self._ends_at += wait

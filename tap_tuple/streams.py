@@ -63,6 +63,8 @@ class CallParticipationsStream(UsageStream):
 
 def _rows(call: Call, times: Times) -> Iterator[ParticipationRow]:
     for participation, stay in zip(call.call_participations or (), times.call_participations or (), strict=True):
+        if participation is None or stay is None:
+            continue
         if participation.id is None:
             raise InvalidCallError(
                 f"The API answered with an invalid call {call.id}, field call_participations: a participation has no "

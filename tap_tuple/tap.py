@@ -9,9 +9,10 @@ from typing import IO, TYPE_CHECKING, Any
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._util import load_json
+from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from tap_tuple import settings, validation
+from tap_tuple import redaction, settings, validation
 from tap_tuple.bookmark import check_state
 from tap_tuple.exceptions import InputError
 from tap_tuple.pacing import Pacer
@@ -44,16 +45,21 @@ class TapTuple(Tap):
         try:
             super().__init__(config=config, validate_config=validate_config, **kwargs)
         except ConfigValidationError as error:
-            raise validation.explain(self.config, error.schema or {}) from None
+            if error.schema is None:
+                # Of flattening, whose settings are right one by one.
+                raise InputError(f"{'; '.join(error.errors)}.") from None
+            raise validation.explain(self.config, error.schema) from None
         if validate_config:
             validation.check(self.config)
+            redaction.hide(self.config["auth_token"])
             self._warn_of_pace()
-        TERMINATION.install(self.message_writer.write_last_state)
+        TERMINATION.install(self.message_writer.write_last_words)
 
     @property
     def _env_var_config(self) -> dict[str, Any]:
         # Private: the SDK's own reading leaves a number a text, and of an integer that is none it names
         # neither the variable nor the setting.
+        self.append_builtin_config(self.config_jsonschema)
         return validation.from_environment(self.config_jsonschema, self._env_var_prefix)
 
     def _warn_of_pace(self) -> None:
@@ -80,9 +86,13 @@ class TapTuple(Tap):
 
     @override
     def setup_mapper(self) -> None:
+        for stream in self.streams.values():
+            # The streams mend a catalog's keys before the mapper reads them.
+            if "properties" not in stream.effective_schema:
+                raise InputError(f"The catalog has no properties for {stream.name}. Make it anew with --discover.")
         try:
             super().setup_mapper()
-        except (InputError, ConfigValidationError):
+        except ConfigValidationError:
             raise
         except Exception as error:
             raise InputError(
@@ -94,7 +104,7 @@ class TapTuple(Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        super().load_state(dict(check_state(state)))
+        super().load_state(dict(check_state(state, self.streams)))
 
     @classmethod
     @override
@@ -114,11 +124,11 @@ class TapTuple(Tap):
         catalog: IO[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().invoke(
-            state=state and _json_object(state, f"state file {state.name}"),
-            catalog=catalog and _json_object(catalog, f"catalog file {catalog.name}"),
-            **kwargs,
-        )
+        if catalog is not None:
+            name = catalog.name
+            catalog = _json_object(catalog, f"catalog file {name}")
+            _refuse_other_catalog(catalog.getvalue(), name)
+        super().invoke(state=state and _json_object(state, f"state file {state.name}"), catalog=catalog, **kwargs)
 
 
 def _open(path: str) -> IO[str]:
@@ -128,12 +138,19 @@ def _open(path: str) -> IO[str]:
         raise InputError(f"The config file {path} cannot be read: {error.strerror}.") from None
 
 
-def _json_object(file: IO[str], name: str) -> IO[str]:
+def _refuse_other_catalog(text: str, name: str) -> None:
+    try:
+        Catalog.from_dict(load_json(text))
+    except Exception:  # noqa: BLE001 - the SDK takes any catalog for a good one
+        raise InputError(f"The catalog file {name} is no Singer catalog. Make it anew with --discover.") from None
+
+
+def _json_object(file: IO[str], name: str) -> io.StringIO:
     """Refuses a file that holds no JSON object; otherwise it can be read from its start."""
     try:
         text = file.read()
         whole = load_json(text)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"The {name} is no JSON.") from None
     if not isinstance(whole, dict):
         raise InputError(f"The {name} wants a JSON object.")

@@ -52,6 +52,12 @@ class Termination:
             for number in SIGNALS:
                 signal.signal(number, self._handle)
 
+    def uninstall(self) -> None:
+        """Leaves signals to the system from now on: all that had to be written has been."""
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.requested:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import logging
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from tap_tuple.calls import Calls
 from tap_tuple.chain import Chain
 from tap_tuple.client import TupleStream
 from tap_tuple.completeness import read_completely
+from tap_tuple.exceptions import InputError
 from tap_tuple.progress import Progress
 from tap_tuple.reading import Taken
 from tap_tuple.window import Window
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
-
-LONGEST_LOOKBACK_SECONDS = 10**10
 
 
 class UsageStream(TupleStream):
@@ -58,6 +58,9 @@ class UsageStream(TupleStream):
         # A catalog that somebody has shortened would take the keys away, and the bookmark with them.
         self.primary_keys = type(self).primary_keys
         self.replication_key = type(self).replication_key
+        if entry := catalog.get_stream(self.name):
+            entry.key_properties = list(self.primary_keys)
+            entry.replication_key = self.replication_key
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -77,8 +80,8 @@ class UsageStream(TupleStream):
         if bookmark is None:
             return since
         # A call may become visible some time after it ended.
-        lookback = timedelta(seconds=min(self.config["lookback_window"], LONGEST_LOOKBACK_SECONDS))
-        return max(since, bookmark - lookback)
+        seconds = (bookmark - instants.EPOCH).total_seconds() - self.config["lookback_window"]
+        return max(since, instants.EPOCH + timedelta(seconds=seconds)) if seconds > 0 else since
 
     @property
     def _until(self) -> datetime:
@@ -100,7 +103,7 @@ class UsageStream(TupleStream):
             return
         window = Window(min(stream.since for stream in together), self._until)
         if window.empty:
-            self.log("There is nothing to read: the window %s is empty", window)
+            self.log("There is nothing to read: the window %s is empty", window, level=logging.WARNING)
             return
         self.log("Reading the calls that ended in the window %s", window)
         progress = Progress(self.logger, self.config["requests_per_minute"])
@@ -149,11 +152,21 @@ class UsageStream(TupleStream):
             self.tap.message_writer.write_records(self.name, rows, datetime.now(timezone.utc).isoformat())
         else:
             for row in rows:
-                # Private: the SDK's way of a record through selection, stream maps and flattening is open to
-                # a stream only for records of its own, and the last stream writes those of the others too.
-                for message in self._generate_record_messages(msgspec.to_builtins(row)):
-                    self.tap.write_message(message)
+                self._write_mapped(msgspec.to_builtins(row))
         self.record_counter.increment(len(rows))
+
+    def _write_mapped(self, record: Record) -> None:
+        try:
+            # Private: the SDK's way of a record through selection, stream maps and flattening is open to a
+            # stream only for records of its own, and the last stream writes those of the others too.
+            messages = list(self._generate_record_messages(record))
+        except Exception as error:
+            raise InputError(
+                f"The setting stream_maps, or the catalog, fails on a record of {self.name} ({type(error).__name__}). "
+                "Compare it with https://sdk.meltano.com/en/latest/stream_maps.html."
+            ) from error
+        for message in messages:
+            self.tap.write_message(message)
 
     @cached_property
     def _writes_as_is(self) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 TRUE = {"true", "1", "yes", "on"}
+FALSE = {"false", "0", "no", "off", ""}
 KINDS = {
     "string": "a text",
     "integer": "an integer",
@@ -53,12 +54,15 @@ def _from_text(text: str, variable: str, schema: Mapping[str, Any]) -> object:
     kind = _kind(schema)
     if kind == "string":
         return text
-    if kind == "boolean":
+    if kind == "boolean" and text.lower() in TRUE | FALSE:
         return text.lower() in TRUE
     try:
-        return json.loads(text)
-    except ValueError:
-        raise InputError(f"The variable {variable} wants {_wanted(schema)}.") from None
+        value = int(text) if kind == "integer" else json.loads(text)
+        if value is not None and next(DEFAULT_JSONSCHEMA_VALIDATOR(dict(schema)).iter_errors(value), None) is None:
+            return value
+    except (ValueError, RecursionError):
+        pass
+    raise InputError(f"The variable {variable} wants {_wanted(schema)}.")
 
 
 def explain(config: Mapping[str, Any], schema: Mapping[str, Any]) -> InputError:
@@ -80,7 +84,8 @@ def _sentences(error: ValidationError, config: Mapping[str, Any], schema: Mappin
     else:
         for name in config:
             if name not in known:
-                yield f"There is no setting {name}{_meant(name, known)}."
+                shown = name if re.fullmatch("[A-Za-z0-9_]{1,40}", name) else "of such a name"
+                yield f"There is no setting {shown}{_meant(name, known)}."
 
 
 def _meant(name: str, known: Mapping[str, Any]) -> str:
@@ -119,9 +124,12 @@ def check(config: Mapping[str, Any]) -> None:
     if len(dates) > 1 and dates["end_date"] <= dates["start_date"]:
         raise InputError("The setting end_date wants a time after start_date.")
     _check_url(config["api_url"])
+    batch = config.get("batch_config")
+    if batch and not (batch.get("encoding", {}).get("format") and batch.get("storage", {}).get("root")):
+        raise InputError("The setting batch_config wants an encoding with a format and a storage with a root.")
     if not math.isfinite(config["request_timeout"]):
         raise InputError("The setting request_timeout wants a number of seconds.")
-    if not re.fullmatch("[ -~]*[!-~][ -~]*", config.get("user_agent", "tap-tuple")):
+    if not re.fullmatch("[!-~]([ -~]*[!-~])?", config.get("user_agent", "tap-tuple")):
         raise InputError("The setting user_agent wants a text of plain characters in one line.")
 
 
@@ -139,12 +147,17 @@ def _check_url(text: str) -> None:
         host, _ = url.hostname, url.port
     except ValueError:
         raise InputError(f"{wanted}.") from None
-    if url.scheme not in {"http", "https"} or not host or not re.fullmatch("[!-~]+", text):
+    if url.scheme not in {"http", "https"} or not _is_host(host or "") or not re.fullmatch("[!-~]+", text):
         raise InputError(f"{wanted}.")
-    if url.query or url.fragment or "@" in url.netloc:
+    if "?" in text or "#" in text or "@" in url.netloc:
         raise InputError(f"{wanted}: without a user, a query or a fragment.")
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not _is_loopback(host or ""):
         raise InputError(f"{wanted}: with https, as http would show the token to others.")
+
+
+def _is_host(host: str) -> bool:
+    # A name's labels hold 1 to 63 characters each (RFC 1035, 2.3.4); the colons are those of IPv6.
+    return all(re.fullmatch("[a-z0-9_:-]{1,63}", label) for label in host.split("."))
 
 
 def _is_loopback(host: str) -> bool:

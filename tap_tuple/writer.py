@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.messages import Message, StateMessage
+from singer_sdk.singerlib.messages import Message, SchemaMessage, StateMessage
 from typing_extensions import override
 
 from tap_tuple.exceptions import OutputError
@@ -50,7 +50,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self._kept += line
         if isinstance(message, StateMessage):
             self._flush(state=line)
-        elif len(self._kept) > BUFFER_BYTES:
+        elif isinstance(message, SchemaMessage) or len(self._kept) > BUFFER_BYTES:
             self._flush()
 
     def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
@@ -63,10 +63,17 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         """
         self._kept += encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records])
 
-    def write_last_state(self) -> None:
-        """Writes the last STATE once more, in place of what is kept back, for a run that is cut off."""
+    def rate_limited(self, wait_seconds: float) -> None:
+        """Told before the rate limit holds the run back for so long. Singer has no message for it."""
+
+    def last_words(self) -> bytes:
+        """What a run that is cut off says: the last STATE once more."""
+        return self._last_state
+
+    def write_last_words(self) -> None:
+        """Writes the last words of a run that is cut off, in place of what is kept back."""
         self._kept = bytearray()
-        _write(self._last_state)
+        _write(self.last_words())
 
     def _flush(self, state: bytes | None = None) -> None:
         with TERMINATION.deferred():
@@ -84,6 +91,8 @@ def _write(lines: bytes | bytearray) -> bool:
     Raises:
         OutputError: Nobody takes them.
     """
+    if sys.stdout is None:
+        raise OutputError("There is no stdout to write to. Connect it to a target.")
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):

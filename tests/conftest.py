@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TOKEN = "sk-tuple-sandbox"
@@ -95,6 +96,16 @@ class TapRunner:
         return Run(done.returncode, done.stdout, done.stderr.decode())
 
 
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """Gives the signals back to pytest, which a tap in this process takes for itself."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def tap(tmp_path: Path) -> TapRunner:
     """Runs the tap in a folder of the test's own."""
@@ -120,4 +131,14 @@ def a_call(number: int, ended_at: str, **more: Any) -> dict[str, Any]:
         "duration_seconds": 0,
         "call_participations": [],
         **more,
+    }
+
+
+def a_state(bookmark: str) -> dict[str, Any]:
+    """The whole of the state that both streams leave when they have been read up to an instant."""
+    keys = {"call_participations": "call_ended_at", "calls": "ended_at"}
+    return {
+        "bookmarks": {
+            stream: {"replication_key": key, "replication_key_value": bookmark} for stream, key in keys.items()
+        }
     }
