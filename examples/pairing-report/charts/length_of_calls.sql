@@ -1,0 +1,9 @@
+-- How many calls last how long, in steps of a quarter of an hour; the last step is open: two hours and longer.
+with steps as (
+    select unnest(generate_series(0, 120, 15)) as minutes
+)
+select steps.minutes, count(calls.id) as calls
+from steps
+left join calls on steps.minutes = least(calls.duration_seconds // 900 * 15, 120)
+group by steps.minutes
+order by steps.minutes

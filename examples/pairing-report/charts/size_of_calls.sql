@@ -1,0 +1,10 @@
+-- How many calls had how many people, whether they came early or late; a person who came back counts once.
+select people, count(*) as calls
+from (
+    select count(distinct user_email) as people
+    from call_participations
+    where user_email is not null
+    group by call_id
+)
+group by people
+order by people

@@ -1,0 +1,41 @@
+-- The ground of every chart that counts hours: each call cut into slices in which the same people were present.
+-- A person who is in a call with two devices, or came back, counts once. Slices are cut at every quarter of an hour too,
+-- so that each lies in one hour, day and week of every time zone. `local_hour` is the beginning of that hour there.
+-- Stays without a person, a beginning or an end are left out. Microseconds are whole: their sum has no rounding.
+set TimeZone = 'UTC';
+create or replace temp table slices as
+with stays as (
+    select call_id, user_email as person, joined_at::timestamptz as joined, left_at::timestamptz as gone
+    from call_participations
+    where user_email is not null and left_at > joined_at
+),
+quarters as (
+    select
+        call_id,
+        unnest(
+            generate_series(
+                time_bucket(interval 15 minutes, min(joined)) + interval 15 minutes, max(gone), interval 15 minutes
+            )
+        ) as instant
+    from stays
+    group by call_id
+),
+cuts as (
+    select call_id, joined as instant from stays
+    union
+    select call_id, gone from stays
+    union
+    select call_id, instant from quarters
+),
+pieces as (
+    select call_id, instant as began, lead(instant) over (partition by call_id order by instant) as ended from cuts
+)
+select
+    pieces.call_id,
+    date_trunc('hour', timezone(getvariable('time_zone'), pieces.began)) as local_hour,
+    epoch_us(pieces.ended) - epoch_us(pieces.began) as microseconds,
+    list(distinct stays.person order by stays.person) as people
+from pieces
+inner join stays
+    on pieces.call_id = stays.call_id and stays.joined <= pieces.began and stays.gone >= pieces.ended
+group by pieces.call_id, pieces.began, pieces.ended;

@@ -1,0 +1,48 @@
+"""Sorts amounts into the five steps of the colour scale."""
+
+from __future__ import annotations
+
+from bisect import bisect
+from itertools import pairwise
+from math import floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# The palest step holds about a third, and the darkest a tenth.
+_SHARES_BELOW = (0.35, 0.6, 0.78, 0.9)
+_ROUND = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+
+
+class Steps:
+    """At most five steps between round bounds, so that each is in use.
+
+    Args:
+        amounts: All amounts to be shown, more than zero, at least one.
+        unit: Stands behind the bounds in the legend.
+    """
+
+    def __init__(self, amounts: Sequence[float], unit: str) -> None:
+        ordered = sorted(amounts)
+        quantiles = [ordered[floor(share * len(ordered))] for share in _SHARES_BELOW]
+        self._bounds = sorted({bound for bound in map(_round, quantiles) if ordered[0] < bound <= ordered[-1]})
+        self._unit = unit
+
+    def __getitem__(self, amount: float) -> int:
+        """The step of an amount; 0 is the palest."""
+        return bisect(self._bounds, amount)
+
+    def labels(self) -> list[str]:
+        """What each step holds, from the palest on, for the legend."""
+        bounds = [f"{bound:g}" for bound in self._bounds]
+        if not bounds:
+            return [f"more than 0 {self._unit}"]
+        between = [f"{low} to {high}" for low, high in pairwise(bounds)]
+        return [f"under {bounds[0]} {self._unit}", *between, f"{bounds[-1]} {self._unit} and more"]
+
+
+def _round(amount: float) -> float:
+    power = floor(log10(amount))
+    nearest = min(_ROUND, key=lambda step: abs(step - amount / 10.0**power))
+    return round(nearest * 10.0**power, 1 - power)

@@ -1,0 +1,221 @@
+"""The page in a real browser: drawn in full, alone, and fit to be read."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from databases import call, write_database
+from report import Page, build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
+WIDTHS = (400, 1400)
+SCHEMES = ("light", "dark")
+SMALLEST_LABEL_PX = 8
+# WCAG 2.2, 1.4.3: of text on its ground. 1.4.11: of what is to be seen in a picture.
+TEXT_CONTRAST = 4.5
+MARK_CONTRAST = 3
+
+# What every chart paints: each mark's box and colour, each label's box, size, colour and words.
+LOOK = """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => {
+  const box = (element) => {
+    const { left, top, right, bottom } = element.getBoundingClientRect();
+    return { left, top, right, bottom, width: right - left, height: bottom - top };
+  };
+  const marks = [...chart.querySelectorAll(".mark-rect.role-mark path")].map(
+    (mark) => ({ ...box(mark), fill: getComputedStyle(mark).fill }));
+  const labels = [...chart.querySelectorAll("text")].filter((text) => text.textContent).map((text) => ({
+    ...box(text), text: text.textContent, fill: getComputedStyle(text).fill,
+    size: parseFloat(getComputedStyle(text).fontSize), opacity: getComputedStyle(text).opacity }));
+  return [chart.id, { ...box(chart), marks, labels: labels.filter((label) => label.opacity !== "0") }];
+}))"""
+
+# The colours of all text outside the charts.
+TEXT_COLOURS = """() => [...new Set([...document.querySelectorAll("h1, h2, p, dt, dd, li")].map(
+  (element) => getComputedStyle(element).color))]"""
+
+WIDEST_DRAWING = """() => Math.max(
+  ...[...document.querySelectorAll(".chart svg")].map((svg) => svg.getBoundingClientRect().width))"""
+
+BACKGROUND = "() => getComputedStyle(document.body).backgroundColor"
+
+
+class Witness:
+    """A tab, and all it said and asked for."""
+
+    def __init__(self, tab: Tab) -> None:
+        self.tab = tab
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        tab.on("console", lambda message: self.complaints.append(message.text))
+        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("request", lambda request: self.requests.append(request.url))
+        tab.on("websocket", lambda socket: self.requests.append(socket.url))
+
+    def open(self, page: Page) -> dict[str, Any]:
+        self.tab.goto(page.path.as_uri())
+        return self.look()
+
+    def look(self) -> dict[str, Any]:
+        self.tab.wait_for_selector("html[data-drawn='5']", timeout=20_000)
+        looked: dict[str, Any] = self.tab.evaluate(LOOK)
+        return looked
+
+
+@pytest.fixture
+def witness(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Witness]:
+    view: tuple[int, Any] = getattr(request, "param", (1400, "light"))
+    width, scheme = view
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    yield Witness(tab)
+    tab.close()
+
+
+every_view = pytest.mark.parametrize(
+    "witness",
+    [(width, scheme) for width in WIDTHS for scheme in SCHEMES],
+    indirect=True,
+    ids=[f"{width}-{scheme}" for width in WIDTHS for scheme in SCHEMES],
+)
+
+
+@every_view
+def test_draws_every_row_of_every_chart_without_a_word_on_the_console_or_a_request(
+    page: Page, witness: Witness
+) -> None:
+    charts = witness.open(page)
+    assert {name: len(chart["marks"]) for name, chart in charts.items()} == {
+        name: len(page.rows(name)) for name in page.charts
+    }
+    assert len(charts) == 5
+    for chart in charts.values():
+        assert all(mark["width"] >= 2 for mark in chart["marks"])
+        assert sum(mark["height"] >= 2 for mark in chart["marks"]) >= 3
+    assert witness.complaints == []
+    assert witness.requests == [page.path.as_uri()]
+
+
+@every_view
+def test_stays_inside_the_window_and_lays_no_label_over_another(page: Page, witness: Witness) -> None:
+    charts = witness.open(page)
+    width = witness.tab.viewport_size["width"]  # type: ignore[index]
+    assert witness.tab.evaluate("document.documentElement.scrollWidth") == width
+    for chart in charts.values():
+        for label in chart["labels"]:
+            assert 0 <= label["left"] < label["right"] <= width, label
+            assert chart["top"] - 2 <= label["top"] < label["bottom"] <= chart["bottom"] + 2, label
+            assert label["size"] >= SMALLEST_LABEL_PX, label
+        for place, one in enumerate(chart["labels"]):
+            for other in chart["labels"][place + 1 :]:
+                assert not _overlap(one, other), (one, other)
+
+
+@every_view
+def test_names_every_person_of_the_matrix_on_both_sides(page: Page, witness: Witness) -> None:
+    labels = [label["text"] for label in witness.open(page)["who_with_whom"]["labels"]]
+    assert sorted(labels) == sorted(page.matrix_order() * 2)
+
+
+@every_view
+def test_has_enough_contrast_for_text_and_bars(page: Page, witness: Witness) -> None:
+    charts = witness.open(page)
+    ground = witness.tab.evaluate(BACKGROUND)
+    colours = set(witness.tab.evaluate(TEXT_COLOURS))
+    colours |= {label["fill"] for chart in charts.values() for label in chart["labels"]}
+    assert min(_contrast(colour, ground) for colour in colours) >= TEXT_CONTRAST
+    for name in ("length_of_calls", "size_of_calls"):
+        assert {_contrast(mark["fill"], ground) >= MARK_CONTRAST for mark in charts[name]["marks"]} == {True}
+
+
+@every_view
+def test_paints_each_step_of_the_matrix_in_a_colour_of_its_own(page: Page, witness: Witness) -> None:
+    marks = witness.open(page)["who_with_whom"]["marks"]
+    steps = {row["step"] for row in page.rows("who_with_whom")}
+    assert len({mark["fill"] for mark in marks}) == len(steps) >= 4
+
+
+def test_turns_dark_and_light_with_the_system_while_open(page: Page, witness: Witness) -> None:
+    light = witness.open(page)["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
+    witness.tab.emulate_media(color_scheme="dark")
+    dark = witness.look()["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
+    assert _luminance(light[1]) > 0.9
+    assert _luminance(dark[1]) < 0.05
+    assert light[0] != dark[0]
+
+
+def test_is_dark_on_white_on_paper(page: Page, witness: Witness) -> None:
+    witness.tab.emulate_media(color_scheme="dark", media="print")
+    witness.open(page)
+    assert _luminance(witness.tab.evaluate(BACKGROUND)) > 0.9
+
+
+def test_redraws_when_the_window_gets_narrow(page: Page, witness: Witness) -> None:
+    witness.open(page)
+    witness.tab.set_viewport_size({"width": 400, "height": 900})
+    # Playwright's own waiting for a condition needs `eval`, which the page forbids.
+    deadline = time.monotonic() + 20
+    while witness.tab.evaluate(WIDEST_DRAWING) >= 400:
+        assert time.monotonic() < deadline
+        witness.tab.wait_for_timeout(20)
+    cells = witness.look()["who_with_whom"]["marks"]
+    assert max(cell["right"] for cell in cells) <= 400
+    assert all(abs(cell["width"] - cell["height"]) < 3 for cell in cells)
+    assert witness.complaints == []
+
+
+def test_says_in_words_what_the_mouse_is_on(page: Page, witness: Witness) -> None:
+    witness.open(page)
+    witness.tab.locator("#who_with_whom .mark-rect.role-mark path").first.hover()
+    tooltip = witness.tab.locator("#tooltip")
+    tooltip.wait_for(state="visible")
+    first, second = page.matrix_order()[:2]
+    assert tooltip.inner_text().startswith(f"{first} and {second}: ")
+    witness.tab.locator("h1").hover()
+    tooltip.wait_for(state="hidden")
+
+
+def test_shows_markup_in_an_address_as_text(witness: Witness, tmp_path: Path) -> None:
+    evil = "</script><img src=x onerror=console.log(1)>@evil.test"
+    page = build(
+        write_database(tmp_path / "evil.duckdb", [call(1, "2026-06-01 09:00", 30, "a@b.test", evil, "c@d.test")])
+    )
+    labels = [label["text"] for label in witness.open(page)["who_with_whom"]["labels"]]
+    assert any(label.startswith("</script><img") for label in labels)
+    assert witness.complaints == []
+    assert witness.requests == [page.path.as_uri()]
+
+
+def test_draws_a_single_short_call(witness: Witness, tmp_path: Path) -> None:
+    page = build(write_database(tmp_path / "one.duckdb", [call(1, "2026-06-01 09:00", 5, "a@b.test", "c@d.test")]))
+    charts = witness.open(page)
+    assert len(charts["who_with_whom"]["marks"]) == 2
+    assert len(charts["hours_of_the_week"]["marks"]) == 1
+    assert witness.complaints == []
+
+
+def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
+    """Whether two boxes share more than the pixel by which a line is higher than its letters."""
+    across = min(one["right"], other["right"]) - max(one["left"], other["left"])
+    down = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
+    return across > 2 and down > 2
+
+
+def _contrast(one: str, other: str) -> float:
+    bright, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """WCAG's relative luminance of a colour such as `rgb(47, 102, 168)`."""
+    channels = [int(channel) / 255 for channel in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+    red, green, blue = (
+        channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,78 @@
+"""Who is named how, and that nobody is named in an anonymous page."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from names import Labels, Pseudonyms, read_or_make_key
+from report import Page, build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_an_anonymous_page_holds_no_name_and_no_address(
+    database: Path, calls: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    page = build(database, "--anonymous", "--key-file", tmp_path / "secret.key", "--output", tmp_path / "page.html")
+    assert len(page.matrix_order()) == 25
+    assert "@" not in page.words
+    text = f"{page.words} {page.charts}".lower()
+    for email in {stay["user"]["email"] for one in calls for stay in one["call_participations"]}:
+        local = email.partition("@")[0]
+        for word in (email, local, local.replace(".", " ")):
+            assert word not in page.html.lower()
+        for word in local.split("."):
+            assert not re.search(rf"\b{word}\b", text), word
+
+
+def test_the_same_page_with_names_does_hold_them(page: Page) -> None:
+    assert "Yuki Tanaka" in page.matrix_order()
+    assert "@" not in str(page.charts)
+
+
+def test_pseudonyms_stay_the_same_when_somebody_joins_the_team(tmp_path: Path) -> None:
+    before = Pseudonyms(["ann@x.test", "bob@x.test"], read_or_make_key(tmp_path / "secret.key"))
+    after = Pseudonyms(["aaron@x.test", "ann@x.test", "bob@x.test"], read_or_make_key(tmp_path / "secret.key"))
+    assert [before[email] for email in ("ann@x.test", "bob@x.test")] == [
+        after[email] for email in ("ann@x.test", "bob@x.test")
+    ]
+
+
+def test_the_key_is_its_owners_alone_to_read(tmp_path: Path) -> None:
+    read_or_make_key(tmp_path / "new" / "secret.key")
+    assert (tmp_path / "new" / "secret.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_pseudonyms_depend_on_the_key() -> None:
+    people = [f"person{number}@x.test" for number in range(20)]
+    one, other = Pseudonyms(people, b"one"), Pseudonyms(people, b"other")
+    assert [one[email] for email in people] != [other[email] for email in people]
+
+
+def test_everybody_has_a_pseudonym_of_their_own() -> None:
+    """Three hundred people, of whom several share the two words."""
+    people = [f"person{number}@x.test" for number in range(300)]
+    pseudonyms = Pseudonyms(people, b"key")
+    names = {pseudonyms[email] for email in people}
+    assert len(names) == 300
+    assert any(name.endswith(" 2") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("email", "label"),
+    [
+        ("mei.chen@x.test", "Mei Chen"),
+        ("jean-luc.picard@x.test", "Jean-Luc Picard"),
+        ("mei.chen+tuple@x.test", "Mei Chen"),
+        ("mchen42@x.test", "mchen42"),
+        ("zoë_müller@x.test", "Zoë Müller"),
+        ("ann@y.test", "ann@y.test"),  # there is another ann
+        ("+@x.test", "+@x.test"),
+        ("no address", "no address"),
+    ],
+)
+def test_a_name_is_taken_from_the_address_where_that_is_plain(email: str, label: str) -> None:
+    assert Labels([email, "ann@x.test", "bob@x.test"])[email] == label

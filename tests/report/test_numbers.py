@@ -1,0 +1,151 @@
+"""What the charts count, beside the same counted otherwise."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from databases import call, call_of_stays, write_database
+from seriation import seriate
+from warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MONDAY = "2026-06-01"
+
+
+def ask(directory: Path, calls: list[dict[str, Any]], question: str, time_zone: str = "UTC") -> list[dict[str, Any]]:
+    """What the SQL of one chart answers of these calls."""
+    with Warehouse(write_database(directory / "w.duckdb", calls), "tuple", time_zone) as warehouse:
+        return warehouse.rows(question)
+
+
+def hours_by_pair(calls: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
+    """By addition of a minute at a time, of calls whose stays begin and end at full minutes."""
+    minutes_together: dict[tuple[str, ...], int] = defaultdict(int)
+    for one in calls:
+        present: dict[datetime, set[str]] = defaultdict(set)
+        for stay in one["call_participations"]:
+            at, left = datetime.fromisoformat(stay["joined_at"]), datetime.fromisoformat(stay["left_at"])
+            while at < left:
+                present[at].add(stay["user"]["email"])
+                at += timedelta(minutes=1)
+        for people in present.values():
+            for pair in combinations(sorted(people), 2):
+                minutes_together[pair] += 1
+    return {pair: minutes / 60 for pair, minutes in minutes_together.items()}
+
+
+@pytest.fixture
+def comings_and_goings() -> list[dict[str, Any]]:
+    """A person comes late, one is there with two devices at once, one leaves and comes back."""
+    return [
+        call_of_stays(
+            1,
+            ("ann@x.test", f"{MONDAY} 09:07", 80),
+            ("bob@x.test", f"{MONDAY} 09:12", 20),
+            ("bob@x.test", f"{MONDAY} 09:22", 30),
+            ("cem@x.test", f"{MONDAY} 09:10", 10),
+            ("cem@x.test", f"{MONDAY} 10:01", 26),
+        ),
+        call_of_stays(2, ("ann@x.test", "2026-06-09 23:50", 25), ("cem@x.test", "2026-06-09 23:55", 65)),
+    ]
+
+
+def test_the_matrix_counts_a_moment_together_once(tmp_path: Path, comings_and_goings: list[dict[str, Any]]) -> None:
+    pairs = {(row["person"], row["other"]): row["hours"] for row in ask(tmp_path, comings_and_goings, "who_with_whom")}
+    assert pairs == pytest.approx(hours_by_pair(comings_and_goings))
+
+
+def test_weeks_count_the_time_with_two_or_more_once(tmp_path: Path, comings_and_goings: list[dict[str, Any]]) -> None:
+    weeks = ask(tmp_path, comings_and_goings, "hours_a_week")
+    # 9:10 to 9:52 and 10:01 to 10:27; then 23:55 to 0:15.
+    assert [(week["week"], round(week["hours"] * 60, 6)) for week in weeks] == [
+        (date(2026, 6, 1), 42 + 26),
+        (date(2026, 6, 8), 20),
+    ]
+
+
+def test_a_week_without_calls_is_a_gap_and_not_missing(tmp_path: Path) -> None:
+    people = "a@x.test", "b@x.test"
+    calls = [call(1, f"{MONDAY} 09:00", 60, *people), call(2, "2026-06-19 09:00", 60, *people)]
+    weeks = ask(tmp_path, calls, "hours_a_week")
+    assert [(week["week"].day, week["hours"]) for week in weeks] == [(1, 1), (8, 0), (15, 1)]
+    assert not any(week["cut_short"] for week in weeks)
+
+
+def test_weeks_in_which_the_data_begin_and_end_are_marked(tmp_path: Path) -> None:
+    calls = [
+        call(number, f"2026-06-{day:02} 09:00", 60, "a@x.test", "b@x.test") for number, day in enumerate((2, 9, 17))
+    ]
+    assert [week["cut_short"] for week in ask(tmp_path, calls, "hours_a_week")] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("zone", "expected"),
+    [
+        ("UTC", {(7, 22): 30, (7, 23): 60, (1, 0): 30}),
+        ("Europe/Berlin", {(1, 0): 30, (1, 1): 60, (1, 2): 30}),
+        ("Asia/Kolkata", {(1, 4): 60, (1, 5): 60}),
+        ("America/New_York", {(7, 18): 30, (7, 19): 60, (7, 20): 30}),
+    ],
+)
+def test_hours_follow_the_clock_of_the_time_zone(
+    tmp_path: Path, zone: str, expected: dict[tuple[int, int], int]
+) -> None:
+    # A Sunday, when Berlin is two hours ahead, Kolkata five and a half, and New York four behind.
+    calls = [call(1, "2026-06-07 22:30", 120, "a@x.test", "b@x.test")]
+    rows = ask(tmp_path, calls, "hours_of_the_week", zone)
+    assert {(row["weekday"], row["hour"]): row["hours"] * 60 for row in rows} == expected
+
+
+def test_the_night_the_clocks_go_back_has_its_hour_twice(tmp_path: Path) -> None:
+    calls = [call(1, "2026-10-24 23:30", 150, "a@x.test", "b@x.test")]
+    rows = ask(tmp_path, calls, "hours_of_the_week", "Europe/Berlin")
+    assert {row["hour"]: row["hours"] * 60 for row in rows} == {1: 30, 2: 120}
+
+
+def test_calls_are_counted_by_length_and_by_people(tmp_path: Path) -> None:
+    ann, bob, cem = "ann@x.test", "bob@x.test", "cem@x.test"
+    calls = [
+        call(1, f"{MONDAY} 09:00", 14, ann, bob),
+        call(2, f"{MONDAY} 10:00", 15, ann, bob),
+        call(3, f"{MONDAY} 11:00", 119, ann, bob, cem),
+        call(4, f"{MONDAY} 14:00", 500, ann, ann, cem),
+        call(5, "2026-06-02 09:00", 29, ann),
+    ]
+    with Warehouse(write_database(tmp_path / "w.duckdb", calls), "tuple", "UTC") as warehouse:
+        lengths = {row["minutes"]: row["calls"] for row in warehouse.rows("length_of_calls")}
+        sizes = {row["people"]: row["calls"] for row in warehouse.rows("size_of_calls")}
+    assert lengths == {0: 1, 15: 2, 30: 0, 45: 0, 60: 0, 75: 0, 90: 0, 105: 1, 120: 1}
+    assert sizes == {1: 1, 2: 3, 3: 1}
+
+
+def test_teams_stand_together_in_the_matrix() -> None:
+    """Three teams whose names alternate in the alphabet; one person works with all of them."""
+    names = ["abe", "ben", "cid", "dan", "eva", "fay", "gus", "hal", "ian", "joe", "kim", "lea"]
+    teams = [names[start::3] for start in range(3)]
+    hours = {(names[0], other): 0.3 for other in names[1:]}
+    hours |= dict.fromkeys(pairwise(names), 0.1)
+    hours |= {pair: 1.5 for team in teams for pair in combinations(team, 2)}
+    order = seriate(hours)
+    assert sorted(order) == names
+    for team in teams:
+        places = sorted(order.index(person) for person in team)
+        assert places[-1] - places[0] == len(team) - 1, order
+
+
+def test_the_order_of_the_matrix_does_not_depend_on_the_order_of_the_rows() -> None:
+    hours = {("a", "b"): 3.0, ("c", "d"): 3.0, ("a", "c"): 1.0, ("b", "d"): 1.0, ("e", "f"): 2.0}
+    backwards = {(other, one): together for (one, other), together in reversed(hours.items())}
+    assert seriate(hours) == seriate(backwards)
+
+
+def test_reads_tables_of_another_schema(tmp_path: Path) -> None:
+    calls = [call(1, f"{MONDAY} 09:00", 60, "a@x.test", "b@x.test")]
+    with Warehouse(write_database(tmp_path / "w.duckdb", calls, schema="raw tuple"), "raw tuple", "UTC") as warehouse:
+        assert warehouse.rows("who_with_whom")

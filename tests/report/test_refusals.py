@@ -1,0 +1,60 @@
+"""What the report cannot be made of is said in one sentence."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+from databases import call, write_database
+from report import REPORT, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def refusal(*arguments: str | Path) -> str:
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_a_missing_database(tmp_path: Path) -> None:
+    assert "There is no database" in refusal(tmp_path / "none.duckdb")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "not.duckdb"
+    path.write_text("not a database " * 1000)
+    assert "not.duckdb cannot be read" in refusal(path)
+
+
+def test_a_database_without_the_tables(tmp_path: Path) -> None:
+    path = tmp_path / "empty.duckdb"
+    duckdb.connect(str(path)).close()
+    assert "has no table call_participations and no calls in schema tuple" in refusal(path)
+
+
+def test_tables_in_which_nobody_met(tmp_path: Path) -> None:
+    path = write_database(tmp_path / "w.duckdb", [call(1, "2026-06-01 09:00", 60, "a@x.test")])
+    assert "holds no call in which two people met" in refusal(path)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berln", "'; drop table calls; --"])
+def test_a_time_zone_that_does_not_exist(database: Path, zone: str) -> None:
+    assert f"There is no time zone {zone}" in refusal(database, "--time-zone", zone)
+
+
+def test_the_demo_is_pointed_to_where_it_has_not_run(tmp_path: Path) -> None:
+    """In a checkout of the report alone."""
+    copy = tmp_path / "examples" / "pairing-report"
+    shutil.copytree(REPORT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    done = subprocess.run([sys.executable, copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "There is no database output/demo/warehouse.duckdb. Run `make demo` first: it fills it.\n"

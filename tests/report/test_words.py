@@ -1,0 +1,74 @@
+"""What the page says beside its charts."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pytest
+import sentences
+from databases import call, call_of_stays, write_database
+from report import Page, build
+from steps import Steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_says_that_people_of_example_com_are_invented(page: Page) -> None:
+    assert "These people and calls are invented" in page.words
+
+
+def test_says_of_others_in_which_time_zone_and_what_was_left_out(tmp_path: Path) -> None:
+    calls = [
+        call(1, "2026-06-01 09:00", 60, "a@x.test", "b@example.com"),
+        call_of_stays(2, ("a@x.test", "2026-06-01 11:00", 60), ("b@example.com", "2026-06-01 11:00", None)),
+        call_of_stays(3, ("a@x.test", "2026-06-01 13:00", 60), (None, "2026-06-01 13:00", 60)),
+    ]
+    page = build(write_database(tmp_path / "w.duckdb", calls), "--time-zone", "Europe/Berlin")
+    assert [row["hours"] for row in page.rows("who_with_whom")] == [1, 1]
+    assert "2 participations without a person, a beginning or an end are left out of the hours" in page.words
+    assert "clock of Europe/Berlin" in page.words
+    assert "invented" not in page.words
+
+
+def test_the_same_calls_give_the_same_page(database: Path, page: Page, tmp_path: Path) -> None:
+    assert build(database, "--output", tmp_path / "again.html").html == page.html
+
+
+def test_names_the_licences_of_what_the_page_holds(page: Page) -> None:
+    assert "University of Washington Interactive Data Lab" in page.html
+    assert "Copyright 2010-2026 Mike Bostock" in page.html
+
+
+@pytest.mark.parametrize(
+    ("busy_hours", "between"),
+    [
+        ({9: 1, 10: 4, 11: 4, 15: 1}, "10:00 and 12:00"),
+        ({23: 4, 0: 4, 12: 1}, "23:00 and 1:00"),
+        ({5: 2}, "5:00 and 6:00"),
+    ],
+)
+def test_the_hours_named_are_the_fewest_in_a_row_that_hold_half(busy_hours: dict[int, float], between: str) -> None:
+    rows = [{"weekday": 1, "hour": hour, "hours": hours} for hour, hours in busy_hours.items()]
+    title, _ = sentences.hours_of_the_week(rows, "UTC")
+    assert title == f"Half of all pairing happens between {between} UTC"
+
+
+def test_the_period_names_the_year_once_where_there_is_one() -> None:
+    facts = {"first_day": date(2025, 12, 1), "last_day": date(2026, 1, 9)}
+    assert sentences.period(facts, "UTC") == "1 December 2025 to 9 January 2026 (UTC)"
+    facts["first_day"] = date(2026, 1, 2)
+    assert sentences.period(facts, "UTC") == "2 January to 9 January 2026 (UTC)"
+
+
+@pytest.mark.parametrize(
+    ("amounts", "labels"),
+    [
+        ([0.4], ["more than 0 h"]),
+        ([0.3, 0.3, 1.2], ["under 1 h", "1 h and more"]),
+        ([*range(1, 101)], ["under 40 h", "40 to 60", "60 to 80", "80 to 90", "90 h and more"]),
+    ],
+)
+def test_steps_of_colour_lie_between_round_bounds(amounts: list[float], labels: list[str]) -> None:
+    assert Steps(amounts, "h").labels() == labels
