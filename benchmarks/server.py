@@ -1,0 +1,46 @@
+"""The process that serves the calls: the sandbox, until its stdin ends.
+
+It says on stdout where it is and what it holds, and at the end how many requests came and were refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+
+from benchmarks.history import history
+from tap_tuple.sandbox import Sandbox
+
+
+def main() -> None:
+    """Serves as the arguments have it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--calls", type=int, required=True)
+    parser.add_argument("--requests-per-minute", type=int, required=True)
+    parser.add_argument("--latency-seconds", type=float, required=True)
+    arguments = parser.parse_args()
+    gc.disable()  # a million calls hold no garbage, but looking for it takes half as long again
+    calls = history(arguments.calls)
+    api = Sandbox(
+        calls,
+        requests_per_minute=arguments.requests_per_minute,
+        latency_seconds=arguments.latency_seconds,
+    )
+    gc.freeze()
+    gc.enable()
+    with api:
+        _say({"url": api.url, "participations": sum(len(call["call_participations"]) for call in calls)})
+        sys.stdin.read()
+        refused = sum(request.status == 429 for request in api.requests)  # noqa: PLR2004 - Too Many Requests
+        _say({"requests": len(api.requests), "refused": refused})
+
+
+def _say(something: dict[str, object]) -> None:
+    sys.stdout.write(f"{json.dumps(something)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
