@@ -68,12 +68,12 @@ class LinkPaginator(BaseAPIPaginator[str]):
     def _followed(self, target: str) -> str:
         try:
             link = urlsplit(urljoin(f"{self._endpoint}?", target))
-            own = self._is_own(link)
+            own, place = self._is_own(link), _place(link)
         except ValueError:
             raise InvalidLinkError("The API's next link is not a URL. Check that api_url names Tuple's API.") from None
         if not own:
             raise InvalidLinkError(
-                f"The API's next link leads to another place on {_place(link)} than {self._endpoint}; it is not "
+                f"The API's next link leads to another place on {place} than {self._endpoint}; it is not "
                 "followed. Set api_url to the API's present address."
             )
         sent = parse_qsl(link.query, keep_blank_values=True)

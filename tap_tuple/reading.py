@@ -127,6 +127,8 @@ class Reading:
         self._chain = open_chain(window.since)
         self._chain_start = self.point
         self._expected_of_chain: int | None = None
+        self._early = 0
+        self._announced_first: int | None = None
         # What one chain announced and the next one does not show any more has come to lie before it.
         self._passed_by = 0
         self._steady = True
@@ -152,7 +154,9 @@ class Reading:
     @property
     def account(self) -> Account:
         """The account of what has been taken so far; complete at the end."""
-        return Account(self._passed_by + self.behind, self._reached.taken, self._reached.digest, self._steady)
+        taken = self._reached.taken
+        behind = self.behind if self._by_links else max(0, (self._announced_first or 0) - taken)
+        return Account(self._passed_by + behind, taken, self._reached.digest, self._steady)
 
     def pages(self) -> Iterator[Taken]:
         """Yields what each page brings, and asks for the next one before.
@@ -169,10 +173,11 @@ class Reading:
                 continue
             first = self._chain.length is None
             self._chain.accept(page)
+            self._announced_first = self._chain.announced if self._announced_first is None else self._announced_first
             self._count_passed_by(page)
             calls = self._take(page, first=first)
             if not self._by_links and self.point.instant > self._chain_start.instant:
-                self._open_next_chain(self._chain.announced)
+                self._open_next_chain()
             else:
                 self.finished = self._chain.finished
                 self._chain.follow()
@@ -194,10 +199,12 @@ class Reading:
         )
         self._steady = self._steady and problems <= LASTING
         self._problems_here |= problems & LASTING
-        self._open_next_chain(self._chain.announced if page.announced is None else page.announced)
-
-    def _open_next_chain(self, announced: int | None) -> None:
+        announced = self._chain.announced if page.announced is None else page.announced
         self._expected_of_chain = None if announced is None else self._chain_start.taken_before + announced
+        self._early = 0
+        self._open_next_chain()
+
+    def _open_next_chain(self) -> None:
         self._reached = self._chain_start = self.point
         self._chain = self._open_chain(self.point.instant)
 
@@ -207,10 +214,13 @@ class Reading:
         return Taken(calls, None, self._reached.taken, None)
 
     def _count_passed_by(self, page: Page) -> None:
-        if self._expected_of_chain is not None and self._chain.announced is not None:
-            # An API may cut the milliseconds of `since`, and count calls that lie before it.
-            early = sum(ended < self.point.instant for ended in page.calls.ended)
-            shown = self._chain_start.taken_before + self._chain.announced - early
+        if self._expected_of_chain is None or self._chain.announced is None:
+            return
+        # An API may cut the milliseconds of `since`: what it shows and counts of the time before is no news.
+        early = sum(ended < self._chain_start.instant for ended in page.calls.ended)
+        self._early += early
+        if early < len(page.calls) or self._chain.finished:
+            shown = self._chain_start.taken_before + self._chain.announced - self._early
             self._passed_by += max(0, self._expected_of_chain - shown)
             self._expected_of_chain = None
 
@@ -222,7 +232,8 @@ class Reading:
         self._reached = self._reached.after(calls)
         # Whether a first page is short, or calls in no order are all there, the next page shows.
         ordered = page.calls.ended == sorted(page.calls.ended)
-        if self._chain.finished or (ordered and not (first and length < self._page_size)):
+        maybe_short = self._by_links and first and length < self._page_size
+        if self._chain.finished or (ordered and not maybe_short):
             if self._reached.instant > self.point.instant:
                 self._fruitless_chains, self._problems_here = 0, set()
             self.point = self._reached

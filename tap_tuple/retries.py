@@ -36,6 +36,7 @@ class Patience:
     """
 
     def __init__(self, trouble_seconds: float = TROUBLE_SECONDS, refusal_seconds: float = REFUSAL_SECONDS) -> None:
+        self._trouble_seconds = trouble_seconds
         self._refusal_seconds = refusal_seconds
         self._started_at = time.monotonic()
         self._ends_at = self._started_at + trouble_seconds
@@ -63,8 +64,8 @@ class Patience:
         wait = error.retry_after_seconds or RATE_WINDOW_SECONDS
         if now + wait > self._refused_at + self._refusal_seconds:
             raise _given_up(error, f"after {now - self._refused_at:.0f} s of refusals", wait)
-        # The refusals have their own time: what they take is not trouble.
-        self._ends_at += wait
+        # Refusals have a time of their own, and an API that refuses is not in trouble.
+        self._ends_at = now + wait + self._trouble_seconds
         return wait
 
     def _failed(self, error: RetriableError) -> float:

@@ -55,6 +55,12 @@ class TapTuple(Tap):
             self._warn_of_pace()
         TERMINATION.install(self.message_writer.write_last_words)
 
+    @override
+    def _setup_signal_handlers(self) -> None:
+        # Private: with the SDK's handlers, a signal ends the process with exit code 0, as if all had been read.
+        # Until the tap's own are in place, the system's do.
+        pass
+
     @property
     def _env_var_config(self) -> dict[str, Any]:
         # Private: the SDK's own reading leaves a number a text, and of an integer that is none it names

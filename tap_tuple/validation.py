@@ -127,6 +127,11 @@ def check(config: Mapping[str, Any]) -> None:
     batch = config.get("batch_config")
     if batch and not (batch.get("encoding", {}).get("format") and batch.get("storage", {}).get("root")):
         raise InputError("The setting batch_config wants an encoding with a format and a storage with a root.")
+    if batch and (config.get("stream_maps") or config.get("flattening_enabled")):
+        raise InputError(
+            "The setting batch_config does not go with stream_maps or flattening_enabled: batch files hold the records "
+            "as they came, so that what is to be hashed would stand there in clear. Leave one of them out."
+        )
     if not math.isfinite(config["request_timeout"]):
         raise InputError("The setting request_timeout wants a number of seconds.")
     if not re.fullmatch("[!-~]([ -~]*[!-~])?", config.get("user_agent", "tap-tuple")):

@@ -1,0 +1,1 @@
+"""The same tap as an Airbyte source: the command `source-tuple`."""

@@ -1,0 +1,88 @@
+"""The messages of the Airbyte protocol that a source sends, each as the object that becomes a line of JSON.
+
+Source: https://docs.airbyte.com/platform/understanding-airbyte/airbyte-protocol
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from tap_tuple.exceptions import FailureType
+
+Message = dict[str, Any]
+Level = Literal["FATAL", "ERROR", "WARN", "INFO", "DEBUG"]
+Status = Literal["STARTED", "RUNNING", "COMPLETE", "INCOMPLETE"]
+
+
+class Record(msgspec.Struct, gc=False):
+    """What a RECORD message is about."""
+
+    stream: str
+    data: Any
+    emitted_at: int
+
+
+class RecordMessage(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
+    """A RECORD message; a struct, as there are many of them."""
+
+    record: Record
+
+
+def now_ms() -> int:
+    """The present in milliseconds since 1970, the unit of all times in the protocol."""
+    return time.time_ns() // 1_000_000
+
+
+def log(level: Level, text: str) -> Message:
+    """A line of the log."""
+    return {"type": "LOG", "log": {"level": level, "message": text}}
+
+
+def spec(specification: dict[str, Any]) -> Message:
+    """The answer to `spec`."""
+    return {"type": "SPEC", "spec": specification}
+
+
+def connection_status(failure: str | None) -> Message:
+    """The answer to `check`: why the connection does not work, or None where it does."""
+    if failure is None:
+        return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
+    return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": failure}}
+
+
+def catalog(streams: list[dict[str, Any]]) -> Message:
+    """The answer to `discover`."""
+    return {"type": "CATALOG", "catalog": {"streams": streams}}
+
+
+def stream_state(stream: str, state: dict[str, Any], record_count: int) -> Message:
+    """A stream's state, and how many of its records came since its last one."""
+    return {
+        "type": "STATE",
+        "state": {
+            "type": "STREAM",
+            "stream": {"stream_descriptor": {"name": stream}, "stream_state": state},
+            "sourceStats": {"recordCount": record_count},
+        },
+    }
+
+
+def stream_status(stream: str, status: Status, *, quota_reset_ms: int | None = None) -> Message:
+    """Where a stream is; `quota_reset_ms` says until when the rate limit holds it back, if it does."""
+    content: dict[str, Any] = {"stream_descriptor": {"name": stream}, "status": status}
+    if quota_reset_ms is not None:
+        content["reasons"] = [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": quota_reset_ms}}]
+    return _trace("STREAM_STATUS", "stream_status", content)
+
+
+def error(sentence: str, failure_type: FailureType) -> Message:
+    """Why the command failed, and who can mend it."""
+    return _trace("ERROR", "error", {"message": sentence, "failure_type": failure_type})
+
+
+def _trace(kind: str, field: str, content: dict[str, Any]) -> Message:
+    return {"type": "TRACE", "trace": {"type": kind, "emitted_at": now_ms(), field: content}}

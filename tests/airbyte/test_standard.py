@@ -1,0 +1,79 @@
+"""The standard tests of Airbyte's CDK pass for the installed `source-tuple`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airbyte_cdk.test import entrypoint_wrapper
+from airbyte_cdk.test.models import ConnectorTestScenario, ExpectedOutcome
+from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
+from conftest import SOURCE_TUPLE, settings
+
+from tap_tuple.sandbox import Sandbox
+from tap_tuple.sandbox.history import generate_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest_plugins = ["airbyte_cdk.test.standard_tests.pytest_hooks"]
+
+API = Sandbox(generate_calls(50))
+CONFIGS = tempfile.TemporaryDirectory()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _api() -> Iterator[None]:
+    with API:
+        yield
+
+
+class Installed:
+    """Stands for the installed source where the CDK wants an object of Python."""
+
+    def spec(self, _logger: object) -> None:
+        """The mark by which the CDK knows a connector."""
+
+
+def run_installed(
+    *, args: list[str], expected_outcome: ExpectedOutcome, source: Installed
+) -> entrypoint_wrapper.EntrypointOutput:
+    """Runs the installed source in a process, in place of an object of Python in this one."""
+    assert isinstance(source, Installed)
+    done = subprocess.run([SOURCE_TUPLE, *args], capture_output=True, text=True, check=False)
+    assert not done.stderr
+    output = entrypoint_wrapper.EntrypointOutput(messages=done.stdout.splitlines(), command=args)
+    assert bool(output.errors) == bool(done.returncode)
+    assert not (done.returncode and expected_outcome.expect_success()), output.get_formatted_error_message()
+    return output
+
+
+class TestSourceTuple(SourceTestSuiteBase):
+    """The suite, with a good connection, a wrong token and a setting that cannot be used."""
+
+    connector = Installed
+
+    @pytest.fixture(autouse=True)
+    def _installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(entrypoint_wrapper, "_run_command", run_installed)
+
+    @classmethod
+    def get_connector_root_dir(cls) -> Path:
+        return Path(__file__).parents[2]
+
+    @classmethod
+    def get_scenarios(cls) -> list[ConnectorTestScenario]:
+        def scenario(name: str, status: str, **more: Any) -> ConnectorTestScenario:
+            path = Path(CONFIGS.name, f"{name}.json")
+            path.write_text(json.dumps(settings(API.url, **more)), encoding="utf-8")
+            return ConnectorTestScenario(config_path=path, status=status)
+
+        return [
+            scenario("good connection", "succeed", page_size=20),
+            scenario("wrong token", "failed", auth_token="sk-tuple-wrong-token"),
+            scenario("wrong date", "failed", start_date="yesterday"),
+        ]

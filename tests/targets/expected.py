@@ -1,0 +1,60 @@
+"""What a database has to hold: the API's calls as rows, in one form whatever the database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INSTANTS = {"started_at", "ended_at", "call_ended_at", "joined_at", "left_at"}
+
+Row = dict[str, Any]
+
+
+def tables(calls: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of both streams, by table, in the order of their ids."""
+    calls = list(calls)
+    participations = [
+        {
+            "id": stay["id"],
+            "call_id": call["id"],
+            "call_ended_at": call["ended_at"],
+            "user_email": stay["user"]["email"],
+            "joined_at": stay["joined_at"],
+            "left_at": stay["left_at"],
+            "duration_seconds": int((_instant(stay["left_at"]) - _instant(stay["joined_at"])).total_seconds()),
+        }
+        for call in calls
+        for stay in call["call_participations"]
+    ]
+    return {"calls": plain(calls), "call_participations": plain(participations)}
+
+
+def plain(rows: Iterable[Row]) -> list[Row]:
+    """Rows without the columns of the target's own, their instants as such, in the order of their ids."""
+    return sorted(map(_plain, rows), key=lambda row: row["id"])
+
+
+def _plain(row: Row) -> Row:
+    return {
+        name: _instant(value) if value is not None and name in INSTANTS else value
+        for name, value in row.items()
+        if not name.startswith("_sdc_")
+    }
+
+
+def _instant(value: str) -> datetime:
+    """Reads an instant; databases give it without its zone, which is UTC."""
+    instant = datetime.fromisoformat(_with_milliseconds(value.replace("Z", "+00:00")))
+    return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
+
+
+def _with_milliseconds(text: str) -> str:
+    # Before Python 3.11 a fraction has three digits or six.
+    whole, point, rest = text.partition(".")
+    if not point:
+        return text
+    digits = rest.split("+")[0]
+    return f"{whole}.{digits[:6].ljust(6, '0')}{rest[len(digits) :]}"

@@ -1,0 +1,170 @@
+"""A real PostgreSQL server of the test's own, and what its databases hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SUPERUSER = "admin"
+PASSWORD = "only-for-this-server"
+# Between the look for a free port and its use another program may take it.
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, and somebody who may use it."""
+
+    programs: Path
+    port: int
+    name: str
+    user: str = SUPERUSER
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Where it is, as the variables of `libpq`."""
+        return {
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": PASSWORD,
+            "PGDATABASE": self.name,
+        }
+
+    @property
+    def target_variables(self) -> dict[str, str]:
+        """Where it is, as the settings of target-postgres."""
+        settings = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "USER": self.user,
+            "PASSWORD": PASSWORD,
+            "DATABASE": self.name,
+        }
+        return {f"TARGET_POSTGRES_{name}": value for name, value in settings.items()}
+
+    @property
+    def target_config(self) -> dict[str, Any]:
+        """Where it is, as a config file of target-postgres has it."""
+        return {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "user": self.user,
+            "password": PASSWORD,
+            "database": self.name,
+        }
+
+    def run(self, sql: str) -> str:
+        """Runs statements, and returns what psql prints; fails with the first that fails."""
+        command = [self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]
+        done = subprocess.run(
+            [*command, "--set", "ON_ERROR_STOP=1"],
+            input=sql,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **self.variables},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a query, by the names of its columns."""
+        rows: list[dict[str, Any]] = json.loads(self.run(f"select coalesce(json_agg(t), '[]') from ({query}) t"))
+        return rows
+
+    def as_user(self, user: str) -> Database:
+        """The same database for another user."""
+        return Database(self.programs, self.port, self.name, user)
+
+    def new(self, name: str) -> Database:
+        """Makes another database on the server."""
+        self.run(f'create database "{name}"')
+        return Database(self.programs, self.port, name)
+
+
+def programs() -> Path:
+    """The folder of the server's programs.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    folders = []
+    if pg_config := shutil.which("pg_config"):
+        told = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
+        folders.append(Path(told.stdout.strip()))
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    folders += sorted(versions, key=lambda folder: float(folder.parent.name), reverse=True)
+    folders += [Path(folder) for folder in os.get_exec_path()]
+    for folder in folders:
+        if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres", "psql")):
+            return folder
+    raise FileNotFoundError("There is no PostgreSQL server here: install the package postgresql, or put it on PATH.")
+
+
+def unprivileged() -> dict[str, Any]:
+    """How to start a process of PostgreSQL, which refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = known.get("postgres") or known["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def server() -> Iterator[Database]:
+    """Starts a server with an empty database, and stops it in the end."""
+    folder = programs()
+    as_whom = unprivileged()
+    with tempfile.TemporaryDirectory(prefix="tap-tuple-postgres-") as home:
+        if as_whom:
+            os.chown(home, as_whom["user"], as_whom["group"])
+
+        log = Path(home, "log")
+
+        def call(name: str, *arguments: str) -> bool:
+            # Not into a pipe: pg_ctl leaves it to the server, which would keep it open.
+            with log.open("ab") as output:
+                command = [folder / name, "--pgdata", f"{home}/data", *arguments]
+                done = subprocess.run(command, cwd=home, stdout=output, stderr=output, check=False, **as_whom)
+            return done.returncode == 0
+
+        password = Path(home, "password")
+        password.write_text(PASSWORD, encoding="utf-8")
+        password.chmod(0o644)
+        made = call(
+            "initdb",
+            *("--username", SUPERUSER, "--pwfile", str(password), "--auth", "scram-sha-256"),
+            *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
+        )
+        assert made, log.read_text(encoding="utf-8")
+        for _ in range(TRIES):
+            port = _free_port()
+            options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+            if call("pg_ctl", "start", "--wait", "--options", options):
+                break
+        else:
+            raise RuntimeError(log.read_text(encoding="utf-8"))
+        try:
+            yield Database(folder, port, "postgres")
+        finally:
+            assert call("pg_ctl", "stop", "--wait", "--mode", "immediate"), log.read_text(encoding="utf-8")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

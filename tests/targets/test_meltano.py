@@ -1,0 +1,147 @@
+"""What `docs/meltano.md` says, run as written: each section that has a command, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import expected
+import pytest
+from recipes import Project, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_tuple.sandbox import Sandbox
+
+PAGE = "meltano.md"
+STATE_ID = "dev:tap-tuple-to-target-duckdb"
+
+
+def in_duckdb(project: Project, api: Sandbox) -> None:
+    """DuckDB holds each participation in full, and as many calls as there are."""
+    tables = expected.tables(api.calls)
+    participations = project.duckdb("select * from tuple.call_participations")
+    assert expected.plain(participations) == tables["call_participations"]
+    assert project.duckdb("select count(*) as calls from tuple.calls") == [{"calls": len(api.calls)}]
+
+
+def environment(project: Project, api: Sandbox) -> None:
+    settings = json.loads(project.follow(PAGE, "Settings from the environment"))
+    assert settings["page_size"] == 500
+    assert settings["api_url"] == api.url
+    assert set(settings["auth_token"]) == {"*"}
+
+
+def config_test(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Test the settings")
+    assert len(api.requests) == 1
+    assert "Plugin configuration is valid" in project.output
+
+    project.variables["TAP_TUPLE_AUTH_TOKEN"] = "sk-tuple-revoked"
+    project.shell("meltano config test tap-tuple", succeeds=False)
+    assert "Set auth_token to a valid token" in project.output
+    assert "sk-tuple-revoked" not in project.output
+
+
+def select(project: Project, api: Sandbox) -> None:
+    listed = project.follow(PAGE, "Select")
+    assert "] call_participations.joined_at" in listed
+    assert "] call_participations.user_email" not in listed
+    project.shell("meltano run tap-tuple target-jsonl")
+    rows = project.jsonl("call_participations")
+    names = set(expected.tables(api.calls)["call_participations"][0]) - {"user_email"}
+    assert {frozenset(row) for row in rows} == {frozenset(names)}
+    assert len(rows) == sum(len(call["call_participations"]) for call in api.calls)
+    assert project.jsonl("calls") == []
+
+
+def run(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Run")
+    in_duckdb(project, api)
+    api.new_calls(3)
+    project.follow(PAGE, "Run")
+    in_duckdb(project, api)
+    bookmark = max(call["ended_at"] for call in api.calls[:-3])
+    assert api.requests[-1].query["since"] > "1970-01-01T00:00:00.000Z"
+    assert api.requests[-1].query["since"] < bookmark
+    assert len(api.requests) == 2
+
+
+def state(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Run")
+    newest = max(call["ended_at"] for call in api.calls)
+    kept = project.state(STATE_ID)
+    assert {stream: entry["replication_key_value"] for stream, entry in kept.items()} == {
+        "calls": newest,
+        "call_participations": newest,
+    }
+    project.follow(PAGE, "Show the state, and clear it")
+    assert project.shell("meltano state list").strip() == ""
+    project.follow(PAGE, "Run")
+    assert [request.query["since"] for request in api.requests] == ["1970-01-01T00:00:00.000Z"] * 2
+
+
+def full_refresh(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Run")
+    before = project.state(STATE_ID)
+    project.follow(PAGE, "Read everything again")
+    assert api.requests[1].query["since"] == "1970-01-01T00:00:00.000Z"
+    period = api.requests[2].query
+    assert (period["since"], period["until"]) == ("2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z")
+    assert project.state(STATE_ID) == before
+    in_duckdb(project, api)
+
+
+def json_logs(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Logs as JSON")
+    under_meltano, alone = project.logs
+    for text, message in ((under_meltano, "event"), (alone, "message")):
+        lines = [json.loads(line) for line in text.splitlines()]
+        of_all = f"{len(api.calls)} of {len(api.calls)} calls"
+        assert any(line[message].startswith(of_all) for line in lines), text
+    written = (project.folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(json.loads(line).get("stream") == "calls" for line in written) == 1 + len(api.calls)
+
+
+def stream_map(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "A stream map")
+    rows = project.duckdb("select id, duration_minutes from tuple.tuple_calls order by id")
+    assert rows == [
+        {"id": call["id"], "duration_minutes": call["duration_seconds"] // 60}
+        for call in sorted(api.calls, key=lambda call: call["id"])
+    ]
+    columns = project.duckdb("select column_name from information_schema.columns where table_name = 'tuple_calls'")
+    assert "call_participations" not in {column["column_name"] for column in columns}
+
+
+def flattening(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Flattening")
+    rows = {row["id"]: row for row in project.jsonl("calls")}
+    assert len(rows) == len(api.calls)
+    for call in api.calls:
+        assert json.loads(rows[call["id"]]["call_participations"]) == call["call_participations"]
+    assert expected.plain(project.jsonl("call_participations")) == expected.tables(api.calls)["call_participations"]
+
+
+SECTIONS: dict[str, Callable[[Project, Sandbox], None]] = {
+    "Settings from the environment": environment,
+    "Test the settings": config_test,
+    "Select": select,
+    "Run": run,
+    "Show the state, and clear it": state,
+    "Read everything again": full_refresh,
+    "Logs as JSON": json_logs,
+    "A stream map": stream_map,
+    "Flattening": flattening,
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_meltano_does_what_a_section_of_its_page_says(section: str, project: Project, api: Sandbox) -> None:
+    SECTIONS[section](project, api)
+
+
+def test_each_section_of_the_page_that_has_a_command_is_run() -> None:
+    # The fixture that installs the plugins runs the first.
+    assert {block.section for block in blocks(PAGE)} == {"Install", *SECTIONS}
