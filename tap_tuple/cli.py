@@ -40,6 +40,7 @@ def mortal(command: Callable[[], int]) -> int:
     """
     try:
         exit_code = command()
+        # All is said. A handler would now speak up in the middle of the interpreter's exit.
         TERMINATION.uninstall()
     except TerminatedError:
         TERMINATION.finish()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NoReturn
@@ -14,9 +13,8 @@ from tap_tuple.airbyte import catalog, logs, messages, spec, state
 from tap_tuple.airbyte.files import read_config, read_json
 from tap_tuple.airbyte.source import SourceTuple
 from tap_tuple.airbyte.writer import AirbyteWriter, SilentWriter
-from tap_tuple.cli import FAILURE, explained
+from tap_tuple.cli import FAILURE, explained, mortal
 from tap_tuple.exceptions import InputError, OutputError, TapTupleError
-from tap_tuple.termination import SIGNALS, TERMINATION, TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,15 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
-    try:
-        exit_code = _run(arguments, AirbyteWriter())
-        # All is said, and clients end the process as soon as they have read it. From here on a signal does
-        # that by itself; a handler would speak up in the middle of the interpreter's exit.
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-    except TerminatedError:
-        TERMINATION.finish()
-    return exit_code
+    return mortal(lambda: _run(arguments, AirbyteWriter()))
 
 
 def _run(arguments: Sequence[str], writer: AirbyteWriter) -> int:
