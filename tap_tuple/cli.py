@@ -69,7 +69,6 @@ def _refuse_unknown_level() -> None:
         level = os.environ.get(variable)
         if level and not isinstance(logging.getLevelName(level.upper()), int):
             logging.basicConfig()
-            os.environ.pop(variable)
             raise InputError(f"The variable {variable} wants one of DEBUG, INFO, WARNING, ERROR, CRITICAL.")
 
 
