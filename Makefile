@@ -33,9 +33,9 @@ test-report: .venv-test-report/.installed
 	  || { echo "There is no $(CHROMIUM): install Debian's package chromium, or name a browser by CHROMIUM=." >&2; exit 1; }
 	CHROMIUM="$(CHROMIUM)" .venv-test-report/bin/python -m pytest -c tests/report/pytest.ini tests/report
 
-# Kill and resume at many random places, beyond the few of `make test`.
+# Kill and resume at many more random places than in `make test`.
 fuzz: $(VENV)/.installed
-	TAP_TUPLE_FUZZ_PLACES=200 $(BIN)/python -m pytest tests/test_kill_and_resume.py
+	TAP_TUPLE_FUZZ_PLACES=1000 $(BIN)/python -m pytest tests/test_kill_and_resume.py
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -146,6 +146,8 @@ class Reading:
                 self.finished = self._chain.finished
                 self._chain.follow()
             self._doubtful = self._doubtful or bool(problems)
+            # Where calls are missing, an empty page in the middle is no proof that there are none.
+            self._steady = self._steady and (len(page.calls) > 0 or self._chain.finished)
             certain = self.point.taken and not self._doubtful and not self.finished
             position = self.point.instant if certain else None
             yield Taken(calls, position, self._reached.taken, self.announced)

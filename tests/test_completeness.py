@@ -177,15 +177,25 @@ def test_an_empty_page_with_a_next_link_is_not_the_end(page: int, tap: TapRunner
         assert_no_state_runs_ahead(run, api.calls)
 
 
-def test_calls_that_no_page_ever_shows_leave_a_warning_and_no_bookmark_before_the_end(
-    tap: TapRunner, settings: Settings
-) -> None:
+def test_a_page_that_is_empty_each_time_does_not_make_a_green_run(tap: TapRunner, settings: Settings) -> None:
     with Sandbox(calls(), faults=[Fault(page=1, times=None, calls=lambda _: [])]) as api:
         run = tap(settings(api, page_size=10, lookback_window=0))
-        assert run.exit_code == 0
-        assert set(run.ids()) == set(range(11, 31))
-        assert "twice the same" in run.log
-        assert {state["bookmarks"].get("calls", {}).get("replication_key_value") for state in run.states[:-2]} <= {None}
+        assert run.exit_code == 1
+        assert len(run.errors) == 1
+        assert_no_state_runs_ahead(run, api.calls)
+    with Sandbox(calls()) as api:
+        again = tap(settings(api, page_size=10, lookback_window=0), state=run.state)
+        assert {*run.ids(), *again.ids()} == set(ALL)
+
+
+def test_a_call_that_is_only_shown_out_of_place_is_written_all_the_same(tap: TapRunner, settings: Settings) -> None:
+    # The calls 10 and 11 have changed places over the border of two pages, whenever it is asked for those.
+    first = Fault(page=1, times=None, calls=lambda page: page if page[0]["id"] > 1 else [*page[:9], calls()[10]])
+    second = Fault(page=2, times=None, calls=lambda page: page if page[0]["id"] != 11 else [calls()[9], *page[1:]])
+    with Sandbox(calls(), faults=[first, second]) as api:
+        run = tap(settings(api, page_size=10))
+        assert set(run.ids()) == set(ALL)
+        assert "reading the window once more" in run.log
 
 
 def test_links_that_skip_a_page_are_found_out_by_the_total_and_lose_nothing(tap: TapRunner, settings: Settings) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Settings = Callable[..., dict[str, Any]]
 
-PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "40"))
+PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "200"))
 AT_ONCE = 4
 CALLS = 300
 WHOLE_RUN_BYTES = 270_000
