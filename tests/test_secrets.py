@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trustme
 from background import hurried
 from conftest import TOKEN, TapRunner, a_call
 
@@ -27,28 +28,9 @@ BODY = "what-stood-in-the-body"
 DEBUG = {"TAP_TUPLE_LOGLEVEL": "DEBUG"}
 ALL = list(range(1, 31))
 
-# Valid for localhost, api.example.com and 127.0.0.1 from 2020 to 2120, and trusted by nobody who is not told to.
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBzTCCAXKgAwIBAgIBATAKBggqhkjOPQQDAjAaMRgwFgYDVQQDDA90YXAtdHVw
-bGUgdGVzdHMwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaMBoxGDAW
-BgNVBAMMD3RhcC10dXBsZSB0ZXN0czBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
-BBCMC5xx9/qauSclnS/YAoqYCWNaz8OWEYooMWDpNS0YIAtmIesXSk0xFXSlMPV9
-LQJx1/OCEcZnCp18MqqN1RajgaYwgaMwDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8B
-Af8EBAMCAoQwEwYDVR0lBAwwCgYIKwYBBQUHAwEwHQYDVR0OBBYEFLro8uwazVFE
-iS7ueEhDbCSgUAIGMB8GA1UdIwQYMBaAFLro8uwazVFEiS7ueEhDbCSgUAIGMCsG
-A1UdEQQkMCKCCWxvY2FsaG9zdIIPYXBpLmV4YW1wbGUuY29thwR/AAABMAoGCCqG
-SM49BAMCA0kAMEYCIQC0GxL2BkoXvLU6uSXzh/Q46Py2+afVPW0QNOd4FdeTCwIh
-AMfBKyhu5Fs4Em8DsGCD1DElIJery6ItCu+9xLb4GWA/
------END CERTIFICATE-----
-"""
-PRIVATE_KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWj6iv0XpBOGYC/nM
-IBOPTYWhhUWiteb7+dz2zY/hQKyhRANCAAQQjAuccff6mrknJZ0v2AKKmAljWs/D
-lhGKKDFg6TUtGCALZiHrF0pNMRV0pTD1fS0CcdfzghHGZwqdfDKqjdUW
------END PRIVATE KEY-----
-"""
+# Trusted by nobody who is not told to.
+AUTHORITY = trustme.CA()
+CERTIFICATE = AUTHORITY.issue_cert("localhost", "api.example.com", "127.0.0.1")
 
 
 def calls() -> list[dict[str, Any]]:
@@ -224,16 +206,14 @@ def test_a_login_in_netrc_does_not_take_the_place_of_the_token(
 class Tunnel:
     """Takes connections and passes their bytes on, behind TLS or as a proxy that is asked to CONNECT."""
 
-    def __init__(self, folder: Path, target_port: int | None, *, tls: bool) -> None:
+    def __init__(self, target_port: int | None, *, tls: bool) -> None:
         self.connects: list[bytes] = []
         self.seen = bytearray()
         self._target_port = target_port
         self._context = None
         if tls:
-            (folder / "key.pem").write_text(PRIVATE_KEY, encoding="ascii")
-            (folder / "certificate.pem").write_text(CERTIFICATE, encoding="ascii")
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self._context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+            CERTIFICATE.configure_cert(self._context)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._socket]
         self.port: int = self._socket.getsockname()[1]
@@ -291,14 +271,14 @@ def port_of(api: Sandbox) -> int:
 
 def trusting(folder: Path) -> dict[str, str]:
     bundle = folder / "bundle.pem"
-    bundle.write_text(CERTIFICATE, encoding="ascii")
+    AUTHORITY.cert_pem.write_to_path(str(bundle))
     return {"REQUESTS_CA_BUNDLE": str(bundle), "NO_PROXY": "", "no_proxy": ""}
 
 
 def test_certificates_in_requests_ca_bundle_are_trusted_and_an_http_link_stays_on_https(
     tap: TapRunner, settings: Settings, tmp_path: Path
 ) -> None:
-    with Sandbox(calls()) as api, Tunnel(tmp_path, port_of(api), tls=True) as front:
+    with Sandbox(calls()) as api, Tunnel(port_of(api), tls=True) as front:
         # Behind it, the API writes its links with `http`, as it does not know better.
         run = tap(
             settings(SimpleNamespace(url=f"https://localhost:{front.port}/api/v2"), page_size=10),
@@ -312,7 +292,7 @@ def test_certificates_in_requests_ca_bundle_are_trusted_and_an_http_link_stays_o
 def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_sent(
     settings: Settings, tmp_path: Path
 ) -> None:
-    with Sandbox(calls()) as api, Tunnel(tmp_path, port_of(api), tls=True) as front:
+    with Sandbox(calls()) as api, Tunnel(port_of(api), tls=True) as front:
         stranger = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
         config = settings(SimpleNamespace(url=f"https://localhost:{front.port}/api/v2"))
         run = hurried(tmp_path)(config, env=stranger)
@@ -329,8 +309,8 @@ def test_https_proxy_is_asked_to_connect_and_sees_neither_token_nor_calls(
 ) -> None:
     with (
         Sandbox(calls()) as api,
-        Tunnel(tmp_path, port_of(api), tls=True) as front,
-        Tunnel(tmp_path, front.port, tls=False) as proxy,
+        Tunnel(port_of(api), tls=True) as front,
+        Tunnel(front.port, tls=False) as proxy,
     ):
         env = {**trusting(tmp_path), "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}
         run = tap(settings(SimpleNamespace(url="https://api.example.com/api/v2"), page_size=10), env=env)
@@ -343,7 +323,7 @@ def test_https_proxy_is_asked_to_connect_and_sees_neither_token_nor_calls(
 
 
 def test_a_proxy_that_refuses_is_named_by_its_variable(settings: Settings, tmp_path: Path) -> None:
-    with Tunnel(tmp_path, None, tls=False) as proxy:
+    with Tunnel(None, tls=False) as proxy:
         env = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "NO_PROXY": "", "no_proxy": ""}
         run = hurried(tmp_path)(settings(SimpleNamespace(url="https://api.example.com/api/v2")), env=env)
         assert run.exit_code == 1
