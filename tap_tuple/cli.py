@@ -54,7 +54,9 @@ def _run() -> int:
         exit_code: int = TapTuple.cli.main(prog_name=TapTuple.name, standalone_mode=False) or 0
         flush_stdout()
     except click.ClickException as error:
-        logger.error("%s. See --help.", error.format_message().rstrip("."))  # noqa: TRY400 - the line says all
+        sentence = error.format_message()
+        end = "" if sentence.endswith((".", "?")) else "."
+        logger.error("%s%s See --help.", sentence, end)  # noqa: TRY400 - the line says all
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - no traceback reaches a user unasked
         logger.error("%s", explained(error))  # noqa: TRY400 - the line says all
