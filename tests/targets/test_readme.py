@@ -1,0 +1,87 @@
+"""The commands of the README, run as written; its `make` verbs have suites of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from environments import ROOT, programs
+from recipes import Project
+
+from tap_tuple.sandbox import DEFAULT_TOKEN
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_tuple.sandbox import Sandbox
+
+BLOCKS = [
+    block.replace("sk-tuple-…", DEFAULT_TOKEN)
+    for block in re.findall(r"^```shell\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if not block.startswith("make ")
+]
+PARTS = ("tap_tuple", "schemas", "pyproject.toml", "README.md", "LICENSE")
+
+
+def commands(beginning: str) -> str:
+    """The one block of the README that has a command which begins like this."""
+    [text] = [block for block in BLOCKS if re.search(f"^{re.escape(beginning)}", block, re.MULTILINE)]
+    return text
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """What the tap is installed from, and an environment for it that comes first."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for part in PARTS:
+        source = ROOT / part
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / part)
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    path = [str(folder / "venv" / "bin"), str(programs("target-jsonl")), os.environ["PATH"]]
+    return Project(folder, {"PATH": os.pathsep.join(path)})
+
+
+def lines(folder: Path, table: str) -> int:
+    return sum(len(file.read_text("utf-8").splitlines()) for file in folder.glob(f"{table}-*.jsonl"))
+
+
+def test_each_command_of_the_readme_is_run_here() -> None:
+    assert len(BLOCKS) == 3
+
+
+def test_with_meltano_the_calls_are_in_a_database(project: Project, api: Sandbox) -> None:
+    project.shell(commands("meltano install"))
+    assert project.duckdb("select count(*) as calls from tuple.calls") == [{"calls": len(api.calls)}]
+
+
+def test_with_a_bare_pipe_the_calls_are_in_files_and_the_next_run_goes_on(checkout: Project, api: Sandbox) -> None:
+    checkout.variables |= {"TAP_TUPLE_API_URL": api.url, "TAP_TUPLE_LOOKBACK_WINDOW": "0"}
+    for new in (0, 3):
+        api.new_calls(new)
+        checkout.shell(commands("pip install"))
+    # The call of the bookmark itself comes once more, as `since` includes it.
+    assert lines(checkout.folder, "calls") == len(api.calls) + 1
+    state = json.loads((checkout.folder / "state.json").read_text("utf-8"))
+    assert state["bookmarks"]["calls"]["replication_key_value"] == api.calls[-1]["ended_at"]
+
+
+def test_as_an_airbyte_source_the_calls_are_records(checkout: Project, api: Sandbox) -> None:
+    folder = checkout.folder
+    (folder / "config.json").write_text(json.dumps({"auth_token": DEFAULT_TOKEN, "api_url": api.url}), "utf-8")
+    checkout.shell("pip install --quiet .")
+    discovered = checkout.shell("source-tuple discover --config config.json").splitlines()
+    [catalog] = [message["catalog"] for message in map(json.loads, discovered) if message["type"] == "CATALOG"]
+    modes = {"sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
+    configured = {"streams": [{"stream": stream, **modes} for stream in catalog["streams"]]}
+    (folder / "catalog.json").write_text(json.dumps(configured), "utf-8")
+    said = [json.loads(line) for line in checkout.shell(commands("source-tuple check")).splitlines()]
+    assert [m["connectionStatus"]["status"] for m in said if m["type"] == "CONNECTION_STATUS"] == ["SUCCEEDED"]
+    records = [m["record"]["data"] for m in said if m["type"] == "RECORD" and m["record"]["stream"] == "calls"]
+    assert records == api.calls
