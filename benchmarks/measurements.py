@@ -46,6 +46,14 @@ def processor_time(programs: Programs, scale: Scale, results: Results) -> None:
         (floor, "CPU / the floor", 4.5, 3),
     ):
         results.figures.append(ratio(name, own / median_cpu(runs[peer.name]), bar, stretch))
+    results.figures.append(
+        ratio(
+            "CPU with both streams / a plain SDK tap with `calls` alone",
+            median_cpu(runs[both.name]) / median_cpu(runs[plain.name]),
+            0.75,
+            0.6,
+        )
+    )
 
 
 def start_up(programs: Programs, scale: Scale, results: Results) -> float:
