@@ -51,6 +51,12 @@ class Run:
         return value
 
     @property
+    def warnings(self) -> list[str]:
+        """The lines of the log that warn, but for those of Python itself, such as on its own old age."""
+        lines = self.log.splitlines()
+        return [line for line in lines if "| WARNING " in line and "| py.warnings " not in line]
+
+    @property
     def errors(self) -> list[str]:
         """The lines of the log that tell of an error, without their time."""
         return [line.split("|", 3)[3].strip() for line in self.log.splitlines() if "| ERROR " in line]

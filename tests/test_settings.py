@@ -194,7 +194,7 @@ def test_a_pace_above_the_documented_limit_is_warned_of_once(
     with Sandbox() as api:
         run = tap(settings(api, requests_per_minute=pace))
     assert run.exit_code == 0
-    assert len([line for line in run.log.splitlines() if "| WARNING " in line]) == warnings
+    assert len(run.warnings) == warnings
     assert len([line for line in run.log.splitlines() if "requests_per_minute" in line]) == warnings
 
 
