@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHROMIUM ?= chromium
 
-.PHONY: demo report test fuzz test-targets test-airbyte test-report bench lint format clean
+.PHONY: demo report test fuzz test-targets test-airbyte test-report bench lint format build clean
 
 # Loads a team's calls from the sandbox into DuckDB, twice, and checks that nothing is missing.
 demo: .venv-demo/.installed
@@ -45,6 +45,10 @@ lint: $(VENV)/.installed
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Builds what a release publishes into dist/.
+build: $(VENV)/.installed
+	$(BIN)/python -m build
 
 # pip 25.1 is the first that installs dependency groups.
 $(VENV)/.installed: pyproject.toml
