@@ -41,6 +41,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --quiet --offline --strict-collection --pedantic .github
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
