@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from tap_tuple.sandbox import generate_calls
-from tap_tuple.sandbox.instants import format_ms, parse_ms
+from tap_tuple.sandbox.iso8601 import format_ms, parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

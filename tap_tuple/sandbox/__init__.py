@@ -1,10 +1,11 @@
-"""A stand-in of Tuple's usage API on loopback, from the standard library alone.
+"""A local stand-in for Tuple's usage API, built on the standard library only.
 
-For people who have no token yet, and the one server that tests, demo and benchmarks use.
+It is meant for people who have no token yet. The tests, the demo and the benchmarks use it as well.
 """
 
-from tap_tuple.sandbox.faults import Fault
+from tap_tuple.sandbox.fault_injection import Fault
 from tap_tuple.sandbox.history import generate_calls
-from tap_tuple.sandbox.server import DEFAULT_TOKEN, Sandbox
+from tap_tuple.sandbox.http_server import Received
+from tap_tuple.sandbox.sandbox import DEFAULT_TOKEN, Sandbox
 
-__all__ = ["DEFAULT_TOKEN", "Fault", "Sandbox", "generate_calls"]
+__all__ = ["DEFAULT_TOKEN", "Fault", "Received", "Sandbox", "generate_calls"]
