@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -744,3 +745,43 @@ class TestCommand:
     def test_it_needs_the_standard_library_only(self) -> None:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tap_tuple.sandbox.__main__"
         subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=20)
+
+
+def code_blocks(language: str, text: str) -> list[tuple[str, str]]:
+    """The blocks of the README and the sandbox page in a language that contain a text, with the page's name."""
+    return [
+        (page, block)
+        for page in ("README.md", "docs/sandbox.md")
+        for block in re.findall(
+            rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE
+        )
+        if text in block
+    ]
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize(("page", "script"), code_blocks("(?:sh|shell)", "tap-tuple-sandbox"))
+    def test_the_commands_of_a_page_read_all_calls_of_the_sandbox(self, page: str, script: str, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        assert "8765" in script, page
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TAP_TUPLE_")}
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+        arguments = ["bash", "-euo", "pipefail", "-c", script.replace("8765", str(port))]
+        with subprocess.Popen(
+            arguments, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            try:
+                _, log = process.communicate(timeout=60)  # until the sandbox has ended as well
+                assert process.returncode == 0, log
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        messages = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text("utf-8").splitlines()]
+        calls = [each for each in messages if each["type"] == "RECORD" and each["stream"] == "calls"]
+        assert len({each["record"]["id"] for each in calls}) == 10_000
+
+    def test_the_python_of_the_page_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
+        [(_, code)] = code_blocks("python", "tap_tuple.sandbox")
+        exec(compile(code, "docs/sandbox.md", "exec"), {})  # noqa: S102 - the project's own documentation
+        assert DEFAULT_TOKEN in capsys.readouterr().out
