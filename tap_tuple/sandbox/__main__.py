@@ -26,24 +26,9 @@ def main() -> None:
         description="A local stand-in for Tuple's usage API with the calls of a generated team.",
     )
     add = parser.add_argument
-    add(
-        "--port",
-        type=_number(int, 0, 65_535),
-        default=8765,
-        help="port on 127.0.0.1; 0 for any free port (default: %(default)s)",
-    )
-    add(
-        "--calls",
-        type=_number(int, 0, 100_000),
-        default=10_000,
-        help="number of calls in the team's history (default: %(default)s)",
-    )
-    add(
-        "--new-call-every",
-        type=_number(float, 0.01, 86_400),
-        metavar="SECONDS",
-        help="add a new call at this interval (default: never)",
-    )
+    add("--port", type=_number(int, 0, 65_535), default=8765, help="0 for any free port (default: %(default)s)")
+    add("--calls", type=_number(int, 0, 100_000), default=10_000, help="number of calls (default: %(default)s)")
+    add("--new-call-every", type=_number(float, 0.01, 86_400), metavar="SECONDS", help="add calls at this interval")
     arguments = parser.parse_args()
     try:
         sandbox = Sandbox(requests_per_minute=_REQUESTS_PER_MINUTE, port=arguments.port)

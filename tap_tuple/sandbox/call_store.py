@@ -90,15 +90,9 @@ class CallStore:
             self.add(new)
 
     def select(self, since_ms: int, until_ms: int, offset: int, limit: int) -> tuple[int, list[StoredCall]]:
-        """Return the number of calls that ended from `since_ms` to before `until_ms`, and a slice of them.
+        """Return the number of calls that ended from `since_ms` (inclusive) to `until_ms` (exclusive), and a slice.
 
         A call without a valid `ended_at` is part of every selection, after all others.
-
-        Args:
-            since_ms: Milliseconds since 1970, inclusive.
-            until_ms: Milliseconds since 1970, exclusive.
-            offset: The number of calls before the slice.
-            limit: The maximum number of calls in the slice.
         """
         with self._lock:
             start, stop, undated = (

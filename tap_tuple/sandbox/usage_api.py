@@ -34,12 +34,7 @@ class RefusedError(Exception):
 
 
 class RequestQuota:
-    """Limits the number of requests in any 60 seconds; refused requests do not count.
-
-    Args:
-        requests_per_minute: The limit.
-        clock: Returns seconds and never goes back.
-    """
+    """Limits the number of requests in any 60 seconds; refused requests do not count."""
 
     def __init__(self, requests_per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -86,13 +81,7 @@ class UsageApi:
     def respond(
         self, request: Received, origin: str, edits: Iterable[Callable[[list[CallDict]], list[CallDict]]] = ()
     ) -> Response:
-        """Return the response to a request.
-
-        Args:
-            request: The request.
-            origin: The beginning of URLs in `Link`, e.g. `http://127.0.0.1:8765`.
-            edits: Change a copy of the page's calls before it is sent.
-        """
+        """Return the response; URLs in `Link` start with `origin`, and `edits` change a copy of the page's calls."""
         try:
             self._authorize(request)
             query = self._parse(request)
