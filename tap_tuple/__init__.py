@@ -1,1 +1,1 @@
-"""Singer tap for Tuple's usage API: which calls a team had, who was in them, and when."""
+"""Singer tap for Tuple: pair-programming calls of a team and their participants."""

@@ -1,4 +1,4 @@
-"""The command `tap-tuple`: runs the tap, and says in one line what has gone wrong."""
+"""The command `tap-tuple`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 
 
 def main() -> None:
-    """Runs the tap with the arguments of the process, and exits.
+    """Run the tap with the arguments of the process, and exit.
 
-    The exit code is 0 for a complete run, 1 for a failure, 2 for arguments that do not exist; a signal ends
-    the process by itself.
+    The exit code is 0 for a complete run, 1 for a failure, 2 for an invalid command line. A signal ends the process by
+    that signal.
     """
-    # Until the tap listens, Ctrl-C ends the process without a word: importing the SDK takes a moment.
+    # Importing the SDK takes a moment; until the tap handles signals, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # What is imported stays: looking it through for garbage costs a quiet run a third of its time.
+    # Imported modules stay: searching them for garbage takes a third of the time of a run without new calls.
     gc.disable()
     from tap_tuple.cli import run  # noqa: PLC0415
 

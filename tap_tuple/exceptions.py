@@ -1,71 +1,68 @@
-"""What can go wrong, as one tree. Each message is a sentence with its remedy, fit to stand alone in a log.
+"""Everything that can go wrong, as one tree. Each message is a sentence with its remedy, complete in itself.
 
 TapTupleError
-├── InputError            a setting, a state, a catalog or a file that cannot be used
-├── OutputError           stdout takes no more
-├── ApiError              the API answered, and asking again would not help
-│   ├── InvalidCallError  it answered with a call that is none
-│   ├── InvalidLinkError  it pointed to a next page that must not be asked for
-│   └── IncompleteError   it did not give all the calls that it announced
-└── RetriableError        asking again may help
+├── InputError              a setting, a state, a catalog or a file is invalid
+├── OutputError             stdout or a batch file cannot be written
+├── ApiError                the API responded, and a retry would not help
+│   ├── InvalidCallError    a call has no valid `id` or `ended_at`
+│   ├── PaginationError     the API reports more calls, but returns none
+│   └── IncompleteError     calls are known to be missing when the run ends
+└── RetriableError          a retry may help
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
-
-from singer_sdk.exceptions import FatalAPIError, RetriableAPIError
-
-if TYPE_CHECKING:
-    import requests
+from typing import Literal
 
 FailureType = Literal["config_error", "transient_error", "system_error"]
 
+NO_DATA_LOST = "No data was lost; the next run resumes from the last bookmark."
+
 
 class TapTupleError(Exception):
-    """Any failure that this tap knows how to explain."""
+    """Any failure that this tap can explain."""
 
     failure_type: FailureType = "system_error"
-    """Who can mend it: the user's configuration, time, or neither. The words are Airbyte's."""
+    """Airbyte's failure type: a configuration, a temporary, or a system error."""
 
 
 class InputError(TapTupleError):
-    """A setting, a state, a catalog or a file cannot be used. Mend what the message names."""
+    """A setting, a state, a catalog or a file is invalid. Fix what the message names."""
 
     failure_type = "config_error"
 
 
 class OutputError(TapTupleError):
-    """The reader of stdout is gone, or stdout takes no more. Look at the target's own log."""
+    """The reader of stdout is gone, or stdout or a batch file cannot be written."""
 
 
-class ApiError(TapTupleError, FatalAPIError):
-    """The API answered in a way that asking again would not change."""
+class ApiError(TapTupleError):
+    """The API responded in a way that a retry would not change. `status` is set if the HTTP status is the reason."""
 
-    def __init__(self, message: str, *, failure_type: FailureType = "system_error") -> None:
+    def __init__(self, message: str, *, failure_type: FailureType = "system_error", status: int | None = None) -> None:
         super().__init__(message)
         self.failure_type = failure_type
+        self.status = status
 
 
 class InvalidCallError(ApiError):
-    """A call lacks its `id` or `ended_at`, or has a field of the wrong type."""
+    """A call has no valid `id` or `ended_at`."""
 
 
-class InvalidLinkError(ApiError):
-    """A next link leads to another origin or path, out of the window, or back."""
+class PaginationError(ApiError):
+    """The API reports more calls, but returns none."""
 
 
 class IncompleteError(ApiError):
-    """The API announces calls that it does not give. The bookmark stays before them."""
+    """Calls are known to be missing. The state says which; the next run reads them."""
 
 
-class RetriableError(TapTupleError, RetriableAPIError):
+class RetriableError(TapTupleError):
     """One attempt failed in a way that may pass.
 
     Args:
-        cause: What happened, without an end stop.
-        remedy: What to do should it not pass, as a sentence.
-        response: The answer, if there was one.
+        cause: What happened, without a full stop.
+        remedy: What to do if it does not pass, as a sentence.
         retry_after_seconds: How long the API asks to wait at least.
         rate_limited: Whether the API refused because of its rate limit.
     """
@@ -73,15 +70,9 @@ class RetriableError(TapTupleError, RetriableAPIError):
     failure_type = "transient_error"
 
     def __init__(
-        self,
-        cause: str,
-        remedy: str,
-        *,
-        response: requests.Response | None = None,
-        retry_after_seconds: float | None = None,
-        rate_limited: bool = False,
+        self, cause: str, remedy: str, *, retry_after_seconds: float | None = None, rate_limited: bool = False
     ) -> None:
-        super().__init__(f"{cause}. {remedy}", response)
+        super().__init__(f"{cause}. {remedy}")
         self.cause = cause
         self.remedy = remedy
         self.retry_after_seconds = retry_after_seconds

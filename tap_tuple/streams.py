@@ -1,40 +1,147 @@
-"""The streams: what each is called, how it is keyed, and what it takes from a call."""
+"""The streams: their names, keys and schemas, and which records they make of calls."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import abc
+import logging
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk import SchemaDirectory, Stream, StreamSchema, metrics
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
-from tap_tuple.exceptions import InvalidCallError
-from tap_tuple.usage import UsageStream
+from tap_tuple.catalogs import complete
+from tap_tuple.exceptions import InvalidCallError, OutputError, TapTupleError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from tap_tuple.calls import Call, Calls, Stay, Times
+    from singer_sdk import Tap
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog
 
-# The schemas travel inside the package; in a checkout they stand beside it.
+    from tap_tuple.api.calls import Call, Calls
+
+    Batches = Iterable[tuple[BaseBatchFileEncoding, list[str]]]
+
+# The schemas are part of the installed package; in a checkout they are beside it.
 _PACKAGED = resources.files("tap_tuple") / "schemas"
 SCHEMAS = SchemaDirectory(_PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent / "schemas")
 SECOND = timedelta(seconds=1)
 
 
-class CallsStream(UsageStream):
-    """A team's completed calls, each with those who took part."""
+class TupleStream(Stream):
+    """A stream of the tap. The tap syncs all its streams together; the SDK calls them one by one.
+
+    Args:
+        tap: The tap.
+        records: Syncs a stream, and returns what is left for the SDK to write.
+        batches: Syncs a stream to batch files, and returns them.
+    """
+
+    primary_keys: Sequence[str]
+    replication_key: str
+    is_sorted = True
+
+    def __init__(
+        self, tap: Tap, records: Callable[[Stream], Iterable[Record]], batches: Callable[[Stream, BatchConfig], Batches]
+    ) -> None:
+        super().__init__(tap)
+        self._records = records
+        self._batches = batches
+
+    @override
+    def get_records(self, context: Context | None) -> Iterable[Record]:
+        return self._records(self)
+
+    @override
+    def get_batches(self, batch_config: BatchConfig, context: Context | None = None) -> Batches:
+        try:
+            yield from self._batches(self, batch_config)
+        except TapTupleError:
+            raise
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise OutputError(f"Cannot write batch files to the `root` in `batch_config`: {reason}.") from error
+
+    @override
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
+        # The SDK logs that a stream failed, without the reason; the command line logs the reason and the remedy.
+        super().log(message, *args, level=logging.DEBUG if level == logging.ERROR else level, **kwargs)
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        keys, replication_key = type(self).primary_keys, type(self).replication_key
+        if entry := catalog.get_stream(self.name):
+            complete(entry, self.schema, {*keys, replication_key})
+            if entry.replication_key not in {None, replication_key} or {*(entry.key_properties or keys)} != {*keys}:
+                self.logger.warning("The keys of stream `%s` cannot be changed: the catalog's are ignored", self.name)
+            # An edited catalog must not take the keys away, and the bookmark with them.
+            entry.key_properties, entry.replication_key = list(keys), replication_key
+            entry.stream = self.name
+        super().apply_catalog(catalog)
+        self.primary_keys, self.replication_key = keys, replication_key
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """Return no upper bound for the bookmark: the window of the run is one."""
+
+    @override
+    def get_record_counter(self, **kwargs: Any) -> metrics.Counter:
+        # The sync counts the records of all streams, each once.
+        return SilentCounter(metrics.Metric.RECORD_COUNT)
+
+    @override
+    def get_sync_timer(self) -> metrics.Timer:
+        return SilentTimer(metrics.Metric.SYNC_DURATION)
+
+
+class SilentCounter(metrics.Counter):
+    """A counter that logs nothing."""
+
+    @override
+    def exit(self) -> None:
+        pass
+
+
+class SilentTimer(metrics.Timer):
+    """A timer that logs nothing."""
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class CallStream(TupleStream):
+    """A stream whose records are made of calls."""
+
+    primary_keys: Sequence[str] = ("id",)
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the stream uses its bookmark; otherwise it reads everything (full table)."""
+        return self.replication_method == REPLICATION_INCREMENTAL
+
+    @abc.abstractmethod
+    def rows(self, calls: Calls) -> Sequence[msgspec.Struct]:
+        """Return the records of some calls, with exactly the fields of the stream's schema."""
+
+
+class CallsStream(CallStream):
+    """Completed calls, each with its participations as a nested array."""
 
     name = "calls"
     replication_key = "ended_at"
-    schema = StreamSchema(SCHEMAS)
+    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS)
 
     @override
     def rows(self, calls: Calls) -> Sequence[msgspec.Struct]:
-        return calls.calls
+        return calls.items
 
 
 class ParticipationRow(msgspec.Struct, gc=False):
@@ -49,26 +156,26 @@ class ParticipationRow(msgspec.Struct, gc=False):
     duration_seconds: int | None
 
 
-class CallParticipationsStream(UsageStream):
-    """Who was in which call: one record a stay, so a person who left and came back has two."""
+class CallParticipationsStream(CallStream):
+    """Participations: one record per stay of a person in a call; a person who left and came back has two."""
 
     name = "call_participations"
     replication_key = "call_ended_at"
-    schema = StreamSchema(SCHEMAS)
+    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS)
 
     @override
     def rows(self, calls: Calls) -> Sequence[msgspec.Struct]:
-        return [row for call, times in zip(calls.calls, calls.times, strict=True) for row in _rows(call, times)]
+        return [row for call in calls.items for row in _participation_rows(call)]
 
 
-def _rows(call: Call, times: Times) -> Iterator[ParticipationRow]:
-    for participation, stay in zip(call.call_participations or (), times.call_participations or (), strict=True):
-        if participation is None or stay is None:
+def _participation_rows(call: Call) -> Iterator[ParticipationRow]:
+    for participation in call.call_participations or ():
+        if participation is None:
             continue
         if participation.id is None:
             raise InvalidCallError(
-                f"The API answered with an invalid call {call.id}, field call_participations: a participation has no "
-                "id. Deselect the stream call_participations to read the calls alone, and tell Tuple's support."
+                f"Invalid call {call.id}: a participation has no `id`, the key of stream `call_participations`. "
+                "Deselect that stream to read the calls alone, and contact Tuple support."
             )
         yield ParticipationRow(
             id=participation.id,
@@ -77,11 +184,30 @@ def _rows(call: Call, times: Times) -> Iterator[ParticipationRow]:
             user_email=participation.user.email if participation.user else None,
             joined_at=participation.joined_at,
             left_at=participation.left_at,
-            duration_seconds=_whole_seconds(stay),
+            duration_seconds=_seconds_between(participation.joined_at, participation.left_at),
         )
 
 
-def _whole_seconds(stay: Stay) -> int | None:
-    if stay.joined_at is None or stay.left_at is None:
+def _seconds_between(start: str | None, end: str | None) -> int | None:
+    if start is None or end is None:
         return None
-    return (stay.left_at - stay.joined_at) // SECOND
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)) // SECOND
+
+
+class CallCountRow(msgspec.Struct, gc=False):
+    """A record of `call_counts`."""
+
+    since: str
+    until: str
+    calls: int | None
+    reconciled_at: str
+
+
+class CallCountsStream(TupleStream):
+    """The number of calls that the API reports: one record per run, to check the loaded calls against."""
+
+    name = "call_counts"
+    primary_keys: Sequence[str] = ("until",)
+    replication_key = "until"
+    selected_by_default = False
+    schema: ClassVar[StreamSchema] = StreamSchema(SCHEMAS)

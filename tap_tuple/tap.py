@@ -1,36 +1,31 @@
-"""The tap: its settings, its streams, and what it is given to start with."""
+"""The tap: its settings, its streams, and its command."""
 
 from __future__ import annotations
 
 import io
-from functools import cached_property
+import json
 from typing import IO, TYPE_CHECKING, Any
 
+import click
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._util import load_json
-from singer_sdk.singerlib import Catalog
 from typing_extensions import override
 
-from tap_tuple import redaction, settings, validation
-from tap_tuple.bookmark import check_state
+from tap_tuple import inputs, settings
+from tap_tuple.catalogs import check_names, parse_catalog
 from tap_tuple.exceptions import InputError
-from tap_tuple.pacing import Pacer
-from tap_tuple.streams import CallParticipationsStream, CallsStream
-from tap_tuple.termination import TERMINATION
+from tap_tuple.logs import redact
+from tap_tuple.state import check_state
+from tap_tuple.streams import CallCountsStream, CallParticipationsStream, CallsStream, TupleStream
+from tap_tuple.sync import Sync
 from tap_tuple.writer import LineWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import click
-    from singer_sdk.plugin_base import _ConfigInput
-
-    from tap_tuple.usage import UsageStream
-
 
 class TapTuple(Tap):
-    """Singer tap for Tuple's usage API: which calls a team had, who was in them, and when."""
+    """Singer tap for Tuple: pair-programming calls of a team and their participants."""
 
     name = "tap-tuple"
     package_name = "tap-tuple"
@@ -38,75 +33,57 @@ class TapTuple(Tap):
     message_writer_class = LineWriter
     message_writer: LineWriter
 
-    def __init__(self, *, config: Any = None, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, config: Any = None, catalog: Any = None, validate_config: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - the SDK's
         if isinstance(config, dict):
-            # A null is what a setting is that nobody has set.
-            config = {name: value for name, value in config.items() if value is not None}
+            self.append_builtin_config(self.config_jsonschema)
+            config = inputs.normalize(config, self.config_jsonschema)
+        if isinstance(catalog, dict):
+            catalog = parse_catalog(catalog)
         try:
-            super().__init__(config=config, validate_config=validate_config, **kwargs)
+            super().__init__(config=config, catalog=catalog, validate_config=validate_config, **kwargs)
         except ConfigValidationError as error:
             if error.schema is None:
-                # Of flattening, whose settings are right one by one.
+                # Of flattening, whose settings are valid one by one.
                 raise InputError(f"{'; '.join(error.errors)}.") from None
-            raise validation.explain(self.config, error.schema) from None
-        if validate_config:
-            validation.check(self.config)
-            redaction.hide(self.config["auth_token"])
-            self._warn_of_pace()
-        TERMINATION.install(self.message_writer.write_last_words)
+            raise inputs.explain(self.config, error.schema) from None
+        if validate_config and self.config["requests_per_minute"] > settings.DOCUMENTED_REQUESTS_PER_MINUTE:
+            limit = settings.DOCUMENTED_REQUESTS_PER_MINUTE
+            self.logger.warning("`requests_per_minute` is above Tuple's documented limit of %d per team", limit)
+
+    @classmethod
+    @override
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        super().append_builtin_config(config_jsonschema)
+        config_jsonschema["properties"]["batch_config"].update(settings.BATCH_CONFIG)
 
     @override
     def _setup_signal_handlers(self) -> None:
-        # Private: with the SDK's handlers, a signal ends the process with exit code 0, as if all had been read.
-        # Until the tap's own are in place, the system's do.
+        # Private: the SDK's handlers end an interrupted process with exit code 0, as if everything had been read. The
+        # command line handles signals.
         pass
 
-    @property
-    def _env_var_config(self) -> dict[str, Any]:
-        # Private: the SDK's own reading leaves a number a text, and of an integer that is none it names
-        # neither the variable nor the setting.
-        self.append_builtin_config(self.config_jsonschema)
-        return validation.from_environment(self.config_jsonschema, self._env_var_prefix)
-
-    def _warn_of_pace(self) -> None:
-        if self.config["requests_per_minute"] > settings.DOCUMENTED_REQUESTS_PER_MINUTE:
-            self.logger.warning(
-                "The setting requests_per_minute is above the %d that Tuple allows a team; it is for a limit "
-                "that was raised, or for a local server",
-                settings.DOCUMENTED_REQUESTS_PER_MINUTE,
-            )
-
     @override
-    def discover_streams(self) -> Sequence[UsageStream]:
-        return [CallParticipationsStream(self), CallsStream(self)]
-
-    @property
-    def selected_streams(self) -> list[UsageStream]:
-        """The streams that are selected, in the order in which the SDK syncs them."""
-        return [stream for stream in self.streams.values() if stream.selected]  # type: ignore[misc]
-
-    @cached_property
-    def pacer(self) -> Pacer:
-        """Holds back the requests of all streams, as the rate limit is the team's."""
-        return Pacer(self.config["requests_per_minute"])
+    def discover_streams(self) -> Sequence[TupleStream]:
+        sync = Sync(self, self.message_writer)
+        return [
+            kind(self, sync.records, sync.batches) for kind in (CallCountsStream, CallParticipationsStream, CallsStream)
+        ]
 
     @override
     def setup_mapper(self) -> None:
-        for stream in self.streams.values():
-            # The streams mend a catalog's keys before the mapper reads them.
-            if "properties" not in stream.effective_schema:
-                raise InputError(f"The catalog has no properties for {stream.name}. Make it anew with --discover.")
+        settings.check(self.config)
+        schemas = {name: stream.schema for name, stream in self.streams.items()}
+        check_names(self.input_catalog or (), self.config.get("stream_maps") or {}, schemas)
         try:
             super().setup_mapper()
         except ConfigValidationError:
             raise
         except Exception as error:
             raise InputError(
-                f"The catalog or the setting stream_maps cannot be used ({error}). Make the catalog anew with "
-                "--discover, and compare the stream maps with https://sdk.meltano.com/en/latest/stream_maps.html."
+                f"Invalid `stream_maps` ({error}). See https://sdk.meltano.com/en/latest/stream_maps.html."
             ) from error
-        if not self.selected_streams:
-            self.logger.warning("The catalog selects none of the streams of tap-tuple: nothing will be read")
+        if not any(stream.selected for stream in self.streams.values()):
+            self.logger.warning("The catalog selects no stream of tap-tuple: nothing will be read")
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
@@ -114,50 +91,33 @@ class TapTuple(Tap):
 
     @classmethod
     @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> _ConfigInput:
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        # Each file is read once, as it can be a pipe. The SDK's parser of the environment leaves numbers as strings,
+        # and does not name the variable of an invalid one.
+        config_input = super().cb_config(ctx, param, ())
         for path in value:
             if path != "ENV":
-                with _open(path) as file:
-                    _json_object(file, f"config file {path}")
-        return super().cb_config(ctx, param, value)
+                with inputs.open_input(path, "config") as file:
+                    config_input.config.update(inputs.read_json_object(file, "config"))
+        if "ENV" in value:
+            cls.append_builtin_config(cls.config_jsonschema)
+            config_input.config.update(inputs.read_environment(cls.config_jsonschema, "TAP_TUPLE_"))
+        redact(config_input.config.get("auth_token"))
+        return config_input
 
     @classmethod
     @override
-    def invoke(
-        cls,
-        *,
-        state: IO[str] | None = None,
-        catalog: IO[str] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if catalog is not None:
-            name = catalog.name
-            catalog = _json_object(catalog, f"catalog file {name}")
-            _refuse_other_catalog(catalog.getvalue(), name)
-        super().invoke(state=state and _json_object(state, f"state file {state.name}"), catalog=catalog, **kwargs)
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        # The SDK takes any other value for "all".
+        if value not in {"all", "schema", "disabled"}:
+            raise click.BadParameter("", ctx, param)
+        super().cb_test(ctx, param, value)
 
-
-def _open(path: str) -> IO[str]:
-    try:
-        return open(path, encoding="utf-8")  # noqa: PTH123 - the caller closes it
-    except OSError as error:
-        raise InputError(f"The config file {path} cannot be read: {error.strerror}.") from None
-
-
-def _refuse_other_catalog(text: str, name: str) -> None:
-    try:
-        Catalog.from_dict(load_json(text))
-    except Exception:  # noqa: BLE001 - the SDK takes any catalog for a good one
-        raise InputError(f"The catalog file {name} is no Singer catalog. Make it anew with --discover.") from None
-
-
-def _json_object(file: IO[str], name: str) -> io.StringIO:
-    """Refuses a file that holds no JSON object; otherwise it can be read from its start."""
-    try:
-        text = file.read()
-        whole = load_json(text)
-    except (OSError, ValueError, RecursionError):
-        raise InputError(f"The {name} is no JSON.") from None
-    if not isinstance(whole, dict):
-        raise InputError(f"The {name} wants a JSON object.")
-    return io.StringIO(text)
+    @classmethod
+    @override
+    def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any) -> None:
+        files = {"state": state, "catalog": catalog}
+        contents: dict[str, Any] = {
+            name: io.StringIO(json.dumps(inputs.read_json_object(file, name))) for name, file in files.items() if file
+        }
+        super().invoke(**contents, **kwargs)

@@ -1,32 +1,40 @@
-"""How messages get to stdout: a page at a time, in whole lines, whatever happens."""
+"""Writes Singer messages to stdout: a page at a time, and only whole lines, whatever happens."""
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import sys
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_sdk import metrics
 from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.exceptions import MapExpressionError
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import RecordMessage, Schema
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 from singer_sdk.singerlib.messages import Message, SchemaMessage, StateMessage
 from typing_extensions import override
 
-from tap_tuple.exceptions import OutputError
-from tap_tuple.termination import TERMINATION
+from tap_tuple.exceptions import InputError, OutputError
+from tap_tuple.signals import SIGNAL_HANDLER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from singer_sdk import Stream
 
 BUFFER_BYTES = 1 << 20
-"""Where no STATE comes, lines are kept back up to this size."""
+"""Lines are buffered until a STATE, or up to this size."""
 CHUNK_BYTES = 1 << 16
-"""What a pipe holds on Linux."""
+"""The capacity of a pipe on Linux."""
 
 
 class RecordLine(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
-    """A RECORD message, as it is written."""
+    """A RECORD message as it is written."""
 
     stream: str
     record: msgspec.Struct
@@ -34,10 +42,10 @@ class RecordLine(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Writes Singer messages to stdout, one a line, and all that is kept back with each STATE."""
+    """Writes one message per line to stdout, buffered up to the next STATE."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._buffer = bytearray()
         self._last_state = b""
 
     @override
@@ -47,71 +55,129 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     @override
     def write_message(self, message: Message) -> None:
         line = self.format_message(message)
-        self._kept += line
+        self._buffer += line
         if isinstance(message, StateMessage):
             self._flush(state=line)
-        elif isinstance(message, SchemaMessage) or len(self._kept) > BUFFER_BYTES:
+        elif isinstance(message, SchemaMessage) or len(self._buffer) > BUFFER_BYTES:
             self._flush()
 
     def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
-        """Writes records that need no further treatment.
-
-        Args:
-            stream: The stream's name.
-            records: Records whose fields are just what the stream's schema says.
-            time_extracted: When they came, as an ISO 8601 datetime.
-        """
-        self._kept += encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records])
+        """Write records that have exactly the fields of the stream's schema, and the ISO 8601 time of their receipt."""
+        self._buffer += encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records])
 
     def rate_limited(self, wait_seconds: float) -> None:
-        """Told before the rate limit holds the run back for so long. Singer has no message for it."""
+        """Report that the rate limit delays the run by so many seconds. Singer has no message for it."""
 
-    def last_words(self) -> bytes:
-        """What a run that is cut off says: the last STATE once more."""
+    @property
+    def last_state(self) -> Mapping[str, Any]:
+        """The state that the next run resumes from: the last one that has been written completely."""
+        state: dict[str, Any] = msgspec.json.decode(self._last_state)["value"] if self._last_state else {}
+        return state
+
+    def interrupted(self) -> None:
+        """Discard the buffer and end the output of an interrupted run: the last STATE is written once more."""
+        self._buffer = bytearray()
+        _write(self.last_lines())
+
+    def last_lines(self) -> bytes:
+        """Return the last lines of an interrupted run."""
         return self._last_state
 
-    def write_last_words(self) -> None:
-        """Writes the last words of a run that is cut off, in place of what is kept back."""
-        self._kept = bytearray()
-        _write(self.last_words())
-
     def _flush(self, state: bytes | None = None) -> None:
-        with TERMINATION.deferred():
-            lines, self._kept = self._kept, bytearray()
+        with SIGNAL_HANDLER.deferred():
+            lines, self._buffer = self._buffer, bytearray()
             if _write(lines) and state is not None:
                 self._last_state = state
 
 
+class RecordWriter:
+    """Writes the records of one stream, after selection, stream maps and flattening, and counts them."""
+
+    def __init__(self, stream: Stream, writer: LineWriter) -> None:
+        self._stream = stream
+        self._writer = writer
+        self.counter = metrics.record_counter(stream.name, log_interval=math.inf)
+        self.written = 0
+        stream_map = stream.stream_maps[0]
+        self._writes_unchanged = (
+            len(stream.stream_maps) == 1
+            and type(stream_map) is SameRecordTransform
+            and not stream_map.flattening_enabled
+            and stream_map.transformed_schema == Schema.from_dict(stream.schema).to_dict()
+            and all(stream.mask.values())
+        )
+
+    def write(self, rows: Sequence[msgspec.Struct]) -> None:
+        """Write records with exactly the fields of the stream's schema."""
+        self.count(len(rows))
+        now = datetime.now(timezone.utc)
+        if self._writes_unchanged:
+            self._writer.write_records(self._stream.name, rows, now.isoformat())
+            return
+        for row in rows:
+            for name, mapped in self._map(selected(row, self._stream)):
+                self._writer.write_message(RecordMessage(stream=name, record=mapped, time_extracted=now))
+
+    def count(self, records: int) -> None:
+        """Count so many records as written."""
+        self.counter.increment(records)
+        self.written += records
+
+    def _map(self, record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        maps = self._stream.stream_maps
+        try:
+            mapped = [(stream_map.stream_alias, stream_map.transform(record)) for stream_map in maps]
+        except Exception as error:
+            # Only the SDK's own message is certain to contain no data.
+            reason = str(error) if isinstance(error, MapExpressionError) else type(error).__name__
+            raise InputError(
+                f"`stream_maps` fails on a record of stream `{self._stream.name}` ({reason.rstrip('.')}). "
+                "See https://sdk.meltano.com/en/latest/stream_maps.html."
+            ) from error
+        return [(name, dict(record)) for name, record in mapped if record is not None]
+
+
+def selected(row: msgspec.Struct, stream: Stream) -> dict[str, Any]:
+    """Return a record without its deselected properties, also those of objects in arrays."""
+    record: dict[str, Any] = _selected(msgspec.to_builtins(row), (), stream.mask)
+    return record
+
+
+def _selected(value: Any, breadcrumb: tuple[str, ...], mask: Mapping[tuple[str, ...], bool]) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, list):
+        return [_selected(item, (*breadcrumb, "items"), mask) for item in value]
+    if not isinstance(value, dict):
+        return value
+    paths = {name: (*breadcrumb, "properties", name) for name in value}
+    return {name: _selected(value[name], path, mask) for name, path in paths.items() if mask.get(path, True)}
+
+
 def _write(lines: bytes | bytearray) -> bool:
-    """Writes lines to stdout; once a signal has come, no more than the line that is under way.
+    """Write lines to stdout; after a signal, only up to the end of the current line.
 
-    Returns:
-        Whether all was written.
-
-    Raises:
-        OutputError: Nobody takes them.
+    Return whether all lines have been written; raise an OutputError if nobody reads them.
     """
     if sys.stdout is None:
-        raise OutputError("There is no stdout to write to. Connect it to a target.")
+        raise OutputError("stdout is closed. Connect it to a target.")
     try:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
-        # No file: a test, or a program that runs the tap inside itself, has put something else in place.
+        # Not a file: a test, or a program that embeds the tap, has replaced it.
         sys.stdout.buffer.write(lines)
         sys.stdout.flush()
         return True
     view, end, written = memoryview(lines), len(lines), 0
-    cut = TERMINATION.requested
+    ending = SIGNAL_HANDLER.received
     try:
         while written < end:
             written += _write_some(descriptor, view[written : min(end, written + CHUNK_BYTES)])
-            TERMINATION.extend()
-            if TERMINATION.requested and not cut:
-                cut, end = True, lines.find(b"\n", written - 1) + 1
+            SIGNAL_HANDLER.extend()
+            if SIGNAL_HANDLER.received and not ending:
+                ending, end = SIGNAL_HANDLER.received, lines.find(b"\n", written - 1) + 1
     except BrokenPipeError:
-        raise OutputError("The target has closed the pipe. Look for the reason in its own log.") from None
+        raise OutputError("The target closed the pipe. See its own log for the reason.") from None
     except OSError as error:
-        raise OutputError(f"Nothing can be written to stdout: {error.strerror}.") from None
+        raise OutputError(f"Cannot write to stdout: {error.strerror}.") from None
     return end == len(lines)
 
 
@@ -119,6 +185,6 @@ def _write_some(descriptor: int, view: memoryview) -> int:
     while True:
         try:
             return os.write(descriptor, view)
-        except BlockingIOError:  # noqa: PERF203 - it ends with the first write that goes through
-            # Whoever started the tap has made the pipe one that does not wait.
+        except BlockingIOError:  # noqa: PERF203 - it ends with the first write that succeeds
+            # The pipe is non-blocking.
             select.select([], [descriptor], [])

@@ -1,4 +1,4 @@
-"""The tap in the background, for tests that do something to it while it runs, or cannot wait as long as it can."""
+"""Runs the tap in the background, for tests that do something to it while it runs."""
 
 from __future__ import annotations
 
@@ -9,54 +9,37 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from conftest import Run, TapRunner
+import short_waits
+from runners import Run, TapRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# From Linux on; elsewhere a pipe holds what it holds.
+# Linux only.
 SET_PIPE_BYTES = getattr(fcntl, "F_SETPIPE_SZ", None)
-
-HURRY = """
-import itertools
-from tap_tuple import client, retries
-waits = lambda **_: itertools.chain([None, 0.01, 0.01], itertools.repeat(1000.0))
-retries.backoff.expo = waits
-retries.RATE_WINDOW_SECONDS = 0.01
-client.TupleStream.backoff_jitter = staticmethod(lambda wait: wait)
-from tap_tuple.__main__ import main
-main()
-"""
 
 
 def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Waits for a condition."""
+    """Wait for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.005)
 
 
-class PythonRunner(TapRunner):
-    """Runs the tap by way of some Python code of the test's own."""
-
-    def __init__(self, folder: Path, code: str) -> None:
-        super().__init__(folder)
-        self._code = code
-
-    def command(self, config: dict[str, Any] | None, **files: object) -> list[str]:
-        python, _, _, *arguments = super().command(config, **files)
-        return [python, "-c", self._code, *arguments]
+def python_runner(folder: Path, code: str) -> TapRunner:
+    """Return a runner that starts the tap by some Python code."""
+    return TapRunner(folder, ("-c", code), is_measured=False)
 
 
-def hurried(folder: Path) -> PythonRunner:
-    """The tap with waits of a hundredth of a second between its tries, of which there are three."""
-    return PythonRunner(folder, HURRY)
+def with_short_waits(folder: Path, package: str = "tap_tuple") -> TapRunner:
+    """Return a runner that makes three attempts, a hundredth of a second apart; see `short_waits`."""
+    return TapRunner(folder, (short_waits.__file__, package))
 
 
 class Running:
-    """A run of the tap that is under way."""
+    """A run of the tap in the background."""
 
     def __init__(self, process: subprocess.Popen[bytes], log_path: Path) -> None:
         self.process = process
@@ -69,25 +52,25 @@ class Running:
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def read(self, most_bytes: int = 1 << 16, pause_seconds: float = 0.0) -> None:
-        """Takes from now on what the tap writes, so many bytes at a time."""
+        """Read the tap's output from now on, so many bytes at a time."""
         reader = threading.Thread(target=self._read, args=(most_bytes, pause_seconds), daemon=True)
         self.readers.append(reader)
         reader.start()
 
     def _read(self, most_bytes: int, pause_seconds: float) -> None:
         assert self.process.stdout
-        while taken := self.process.stdout.read(most_bytes):
-            self.output += taken
+        while chunk := self.process.stdout.read(most_bytes):
+            self.output += chunk
             time.sleep(pause_seconds)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Waits for a condition to which the tap comes before it ends."""
+        """Wait for a condition that must be met before the tap ends."""
 
         def met() -> bool:
-            over = self.process.poll() is not None
+            has_ended = self.process.poll() is not None
             if condition():
                 return True
-            assert not over, f"the tap ended before it came to that:\n{self.log}"
+            assert not has_ended, f"the tap ended before the condition was met:\n{self.log}"
             return False
 
         until(met)
@@ -96,7 +79,7 @@ class Running:
         self.process.send_signal(number)
 
     def ended(self, within_seconds: float = 20) -> Run:
-        """Waits for the end of the tap; fails where it takes longer than that."""
+        """Wait for the tap to end; fail if it takes longer."""
         exit_code = self.process.wait(within_seconds)
         if not self.readers:
             self.read()
@@ -115,7 +98,7 @@ def running(
     pipe_bytes: int | None = None,
     **files: object,
 ) -> Iterator[Running]:
-    """Starts the tap; nobody takes what it writes until somebody says `read`."""
+    """Start the tap; its output is read once `read` is called."""
     log_path = folder / "tap.log"
     with (
         log_path.open("wb") as log,
@@ -128,7 +111,7 @@ def running(
             bufsize=0,
         ) as process,
     ):
-        if pipe_bytes and SET_PIPE_BYTES:
+        if process.stdout and pipe_bytes and SET_PIPE_BYTES:
             fcntl.fcntl(process.stdout, SET_PIPE_BYTES, pipe_bytes)
         try:
             yield Running(process, log_path)

@@ -1,4 +1,4 @@
-"""What stands in two places is the same in both: settings, versions, and where links lead."""
+"""Settings, versions and links are the same everywhere."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ROOT = Path(__file__).parent.parent
 OWN_SETTINGS = [definition.name for definition in DEFINITIONS.wrapped.values()]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-# What a JSON type is called in `meltano.yml`, where it is called anything else.
-KINDS = {"number": "decimal"}
+KINDS = {"auth_token": "password", "start_date": "date_iso8601", "end_date": "date_iso8601"}
+"""Kinds in `meltano.yml` that say more than the JSON type."""
 
 
 @pytest.fixture(scope="module")
 def about() -> dict[str, dict[str, Any]]:
-    """The settings, as `--about` tells of them."""
+    """The settings, as `--about` prints them."""
     command = [sys.executable, "-m", "tap_tuple", "--about", "--format", "json"]
-    told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    required = told["settings"].get("required", [])
+    printed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    required = printed["settings"].get("required", [])
     return {
         name: {**definition, "required": name in required}
-        for name, definition in told["settings"]["properties"].items()
+        for name, definition in printed["settings"]["properties"].items()
     }
 
 
@@ -41,11 +41,11 @@ def in_meltano_yml() -> dict[str, dict[str, Any]]:
 
 
 def in_readme() -> dict[str, tuple[str, str, str]]:
-    """The type, the default and the words of each setting in the table of the README."""
+    """The type, the default and the description of each setting in the table of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, _, table = text.partition("| setting | type | default | what it does |\n")
+    _, _, table = text.partition("| setting | type | default | description |\n")
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", table.partition("\n\n")[0], re.MULTILINE)
-    return {name: (kind, default, words) for name, kind, default, words in rows}
+    return {name: (kind, default, description) for name, kind, default, description in rows}
 
 
 def json_type(definition: dict[str, Any]) -> str:
@@ -54,7 +54,7 @@ def json_type(definition: dict[str, Any]) -> str:
 
 
 def pins() -> dict[str, str]:
-    """The versions that `meltano.yml` and the dependency group `demo` name."""
+    """The versions that the loaders of `meltano.yml` are pinned to."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     named = [requirement for loader in project["plugins"]["loaders"] for requirement in loader["pip_url"].split()]
     return dict(requirement.split("==") for requirement in named)
@@ -66,57 +66,65 @@ def demo_group() -> dict[str, str]:
     return dict(requirement.split("==") for requirement in json.loads(f"[{group}]"))
 
 
-def test_meltano_yml_has_just_the_settings_of_the_tap(about: dict[str, dict[str, Any]]) -> None:
-    # Meltano writes the parts of an object as settings of their own; the object itself is enough.
+def test_meltano_yml_has_exactly_the_settings_of_the_tap(about: dict[str, dict[str, Any]]) -> None:
+    # `--about` also lists the properties of objects.
     assert set(in_meltano_yml()) == {name for name in about if "." not in name}
 
 
 @pytest.mark.parametrize("name", in_meltano_yml())
-def test_a_setting_in_meltano_yml_is_what_about_says_it_is(name: str, about: dict[str, dict[str, Any]]) -> None:
+def test_a_setting_in_meltano_yml_matches_about(name: str, about: dict[str, dict[str, Any]]) -> None:
     setting, definition = in_meltano_yml()[name], about[name]
-    assert setting["kind"] == KINDS.get(json_type(definition), json_type(definition))
-    assert setting.get("sensitive", False) == definition.get("secret", False)
+    assert setting["kind"] == KINDS.get(name, json_type(definition))
+    assert (setting["kind"] == "password") == definition.get("secret", False)
     assert setting["label"] == definition["title"]
     assert setting["description"].strip() == definition["description"].strip()
     if name in OWN_SETTINGS:
         assert setting.get("value") == definition.get("default")
 
 
-def test_meltano_wants_the_settings_that_are_required(about: dict[str, dict[str, Any]]) -> None:
+def test_meltano_yml_requires_the_settings_that_the_tap_requires(about: dict[str, dict[str, Any]]) -> None:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     [plugin] = project["plugins"]["extractors"]
     required = [name for name, definition in about.items() if definition["required"]]
     assert plugin["settings_group_validation"] == [required]
 
 
-def test_the_readme_has_just_the_settings_of_the_tap_s_own_in_their_order() -> None:
+def test_meltano_yml_requires_the_version_of_meltano_that_its_syntax_needs() -> None:
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    assert project["requires_meltano"] == ">=4.0"
+    assert demo_group()["meltano"].startswith("4.")
+
+
+def test_the_readme_has_exactly_the_settings_of_the_tap_in_their_order() -> None:
     assert list(in_readme()) == OWN_SETTINGS
 
 
 @pytest.mark.parametrize("name", OWN_SETTINGS)
-def test_a_setting_in_the_readme_is_what_about_says_it_is(name: str, about: dict[str, dict[str, Any]]) -> None:
-    kind, default, words = in_readme()[name]
+def test_a_setting_in_the_readme_matches_about(name: str, about: dict[str, dict[str, Any]]) -> None:
+    kind, default, description = in_readme()[name]
     definition = about[name]
     assert kind == json_type(definition) + (", secret" if definition.get("secret") else "")
-    assert words
+    assert description
     if definition["required"]:
         assert default == "required"
     elif "default" in definition:
-        assert default == f"`{definition['default']}`"
+        value = definition["default"]
+        assert default == f"`{json.dumps(value) if isinstance(value, bool) else value}`"
     else:
         assert default != "required"
-        assert not re.fullmatch("`[^`]*`", default), "that would be a value"
+        assert not re.fullmatch("`[^`]*`", default), "a value"
 
 
-def test_the_demo_reads_with_the_duckdb_that_meltano_yml_loads_with() -> None:
+def test_the_demo_and_meltano_yml_use_the_same_duckdb() -> None:
     assert demo_group()["duckdb"] == pins()["duckdb"]
     assert pins()["duckdb"] in (ROOT / "docs" / "meltano.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_names_the_versions_that_are_installed(page: Path) -> None:
+def test_a_page_names_the_installed_versions(page: Path) -> None:
     named = re.findall(r"([\w-]+)==([\w.]+\w)", page.read_text(encoding="utf-8"))
-    known = {**demo_group(), **pins()}
+    groups = re.findall(r'"([\w-]+)(?:\[\w+\])?==([\w.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    known = {**dict(groups), **demo_group(), **pins()}
     assert named == [(name, known[name]) for name, _ in named]
 
 
@@ -133,14 +141,6 @@ def test_a_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The headings of a page, as links name them."""
+    """Return the anchors of a page's headings."""
     headings = re.findall("^#+ (.+)$", FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
-
-
-def test_the_python_of_a_page_that_is_not_run_is_python() -> None:
-    fenced = FENCED.findall((ROOT / "docs" / "orchestration.md").read_text(encoding="utf-8"))
-    sources = [text for language, text in fenced if language == "python"]
-    assert len(sources) == 2
-    for source in sources:
-        compile(source, "orchestration.md", "exec")

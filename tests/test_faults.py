@@ -1,4 +1,4 @@
-"""What goes wrong with a request: asked again where that may help, and else one sentence and exit code 1."""
+"""Failures of the API, the network and the proxy: retried where that may help, otherwise one line and exit code 1."""
 
 from __future__ import annotations
 
@@ -8,273 +8,233 @@ import signal
 import socket
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 from email.utils import formatdate
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from background import hurried, running
-from conftest import TOKEN, a_call
+from background import running
+from factories import TOKEN, a_call_per_minute, minute
+from tunnels import AUTHORITY, Tunnel, port_of, trusting, tuple_hosts
 
-from tap_tuple import faults, retries
+from tap_tuple.api import errors, retries
+from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, Retries, RetryLimits
 from tap_tuple.exceptions import RetriableError
-from tap_tuple.retries import Patience
 from tap_tuple.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from conftest import Run, TapRunner
+    from runners import Run, TapRunner
+
+    from tap_tuple.sandbox import Received
 
     Settings = Callable[..., dict[str, Any]]
 
 ALL = list(range(1, 31))
-FIRST_PAGE = ALL[:10]
+NO_DATA_LOST = "No data was lost; the next run resumes from the last bookmark."
+BOTH_ADDRESSES = "Check `api_url`. Tuple documents https://app.tuple.app/api/v2, the default, and https://production.tuple.app/api/v2."
 
 
-def minute(number: int) -> str:
-    return f"2026-03-15T00:{number:02}:00.000Z"
+def after_first_page(request: Received) -> bool:
+    """Whether a request is for the calls after the first ten."""
+    return request.query["since"] >= minute(9)
 
 
-def calls() -> list[dict[str, Any]]:
-    return [a_call(number, minute(number)) for number in ALL]
+def an_api(**fault: Any) -> Sandbox:
+    """Return a sandbox with 30 calls in which requests fail after the first page of ten."""
+    return Sandbox(a_call_per_minute(), faults=[Fault(**{"when": after_first_page, "times": None, **fault})])
 
 
-def pages_asked(api: Sandbox) -> list[str]:
-    return [request.query.get("page", "1") for request in api.requests]
+def retry_warnings(log: str) -> list[str]:
+    return [line.split("|", 3)[3].strip() for line in log.splitlines() if ". Retrying in " in line]
 
 
-def warnings(log: str) -> list[str]:
-    """What the log tells of requests that are to be made again."""
-    return [line.split("|", 3)[3].strip() for line in log.splitlines() if "Asking again in" in line]
-
-
-def assert_failed_in_a_sentence(run: Run) -> str:
-    """It ended with 1 and one line that says why."""
-    assert run.exit_code == 1
-    assert len(run.errors) == 1
+def failed(run: Run) -> str:
+    """Assert that a run failed with one line, and return it."""
+    assert run.exit_code == 1, run.log
+    assert len(run.errors) == 1, run.log
     assert "Traceback" not in run.log
-    assert "This should not happen" not in run.log
+    assert "bug" not in run.errors[0]
     return run.errors[0]
 
 
-# ---------------------------------------------------------------- what is asked again
+def at(url: str) -> Any:
+    return SimpleNamespace(url=url)
 
 
-def faulty_body(body: bytes, **headers: str) -> dict[str, Any]:
-    return {"body": body, "headers": headers}
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port: int = reserved.getsockname()[1]
+    return port
 
 
-PASSING: dict[str, tuple[dict[str, Any], str]] = {
-    "408": ({"status": 408}, "The API waited too long for the request (408)"),
-    "500": ({"status": 500}, "The API failed (500)"),
-    "502": ({"status": 502}, "The API failed (502)"),
-    "503": ({"status": 503}, "The API failed (503)"),
-    "504": ({"status": 504}, "The API failed (504)"),
-    "599": ({"status": 599}, "The API failed (599)"),
-    "204": ({"status": 204}, "The API answered with status 204 in place of calls"),
-    "206": ({"status": 206}, "The API answered with status 206 in place of calls"),
-    "reset": ({"connection": "reset"}, "cannot be reached"),
-    "closed": ({"connection": "close"}, "cannot be reached"),
-    "cut short": ({"connection": "cut"}, "The API's answer broke off"),
-    "stalled": ({"connection": "stall"}, "did not answer in time"),
-    "a byte now and then": ({"connection": "drip"}, "did not answer in time"),
-    "slow": ({"delay_seconds": 1}, "did not answer in time"),
-    "half a JSON": ({"body": lambda body: body[: len(body) // 2]}, "half a JSON value"),
-    "half an object": (faulty_body(b'{"error": "alice@exam'), "half a JSON value"),
-    "HTML": (faulty_body(b"<html>alice@example.com</html>"), "an HTML or XML page"),
-    "text": (faulty_body(b"alice@example.com is at lunch"), "something that is not JSON"),
-    "nothing": (faulty_body(b""), "nothing"),
-    "null": (faulty_body(b"null"), "null (JSON)"),
-    "object": (faulty_body(b'{"calls": []}'), "an object (JSON)"),
-    "string": (faulty_body(b'"alice@example.com"'), "a string (JSON)"),
-    "number": (faulty_body(b"17"), "a number (JSON)"),
-    "boolean": (faulty_body(b"true"), "a boolean (JSON)"),
-    "array of numbers": (faulty_body(b"[1, 2, 3]"), "an array of something else"),
-    "array of arrays": (faulty_body(b"[[]]"), "an array of something else"),
-    "array with a null": (faulty_body(b"[null]"), "an array of something else"),
-    "two arrays": (faulty_body(b"[][]"), "something that is not JSON"),
-    "no UTF-8": (faulty_body(b'[{"id": 1, "ended_at": "\xff"}]'), "JSON array"),
-    "very deep": (faulty_body(b"[" * 100_000), "JSON array"),
-    "no gzip": (faulty_body(b"[]", **{"Content-Encoding": "gzip"}), "cannot be decompressed"),
+def body(content: bytes, **headers: str) -> dict[str, Any]:
+    return {"body": content, "headers": headers}
+
+
+TEMPORARY: dict[str, tuple[dict[str, Any], str]] = {
+    "408": ({"status": 408}, "Request timeout (408)"),
+    **{f"{status}": ({"status": status}, f"Server error ({status})") for status in (500, 502, 503, 504, 599)},
+    "206": ({"status": 206}, "Unexpected status 206"),
+    "reset": ({"connection": "reset"}, "Cannot connect to http://127.0.0.1"),
+    "closed": ({"connection": "close"}, "Cannot connect to http://127.0.0.1"),
+    "cut short": ({"connection": "cut"}, "Connection closed before the response was complete"),
+    "stalled": ({"connection": "stall"}, " timed out"),
+    "a byte now and then": ({"connection": "drip"}, " timed out"),
+    "slow": ({"delay_seconds": 3}, " timed out"),
+    "truncated JSON": ({"body": lambda content: content[: len(content) // 2]}, "truncated JSON"),
+    "truncated object": (body(b'{"error": "alice@exam'), "truncated JSON"),
+    "HTML": (body(b"<html>alice@example.com</html>"), "an HTML or XML page"),
+    "text": (body(b"alice@example.com is at lunch"), "invalid JSON"),
+    "nothing": (body(b""), "an empty body"),
+    "null": (body(b"null"), "null (JSON)"),
+    "object": (body(b'{"calls": []}'), "an object (JSON)"),
+    "string": (body(b'"alice@example.com"'), "a string (JSON)"),
+    "number": (body(b"17"), "a number (JSON)"),
+    "boolean": (body(b"true"), "a boolean (JSON)"),
+    "array of numbers": (body(b"[1, 2, 3]"), "an array of other values"),
+    "array of arrays": (body(b"[[]]"), "an array of other values"),
+    "array with a null": (body(b"[null]"), "an array of other values"),
+    "two arrays": (body(b"[][]"), "invalid JSON"),
+    "invalid UTF-8": (body(b'[{"id": 1, "ended_at": "\xff"}]'), "Expected a JSON array of calls"),
+    "deep": (body(b"[" * 100_000), "Expected a JSON array of calls"),
+    "invalid gzip": (body(b"[]", **{"Content-Encoding": "gzip"}), "The response could not be decompressed"),
 }
 
 
-@pytest.mark.parametrize("name", PASSING)
-def test_what_may_pass_is_asked_again_until_it_has_passed_or_the_patience_has(
-    name: str, settings: Settings, tmp_path: Path
-) -> None:
-    fault, cause = PASSING[name]
-    with Sandbox(calls(), faults=[Fault(page=2, times=2, **fault), Fault(page=3, times=None, **fault)]) as api:
-        run = hurried(tmp_path)(settings(api, page_size=10, request_timeout=0.3))
-        error = assert_failed_in_a_sentence(run)
-        assert cause in error
-        assert "given up after" in error
-        assert "Run again later: nothing is lost" in error
-        # The third answer for page 2 is good; for page 3 there is none.
-        assert pages_asked(api) == ["1", "2", "2", "2", "3", "3", "3"]
-        assert [cause in warning for warning in warnings(run.log)] == [True] * 4
-        assert run.ids() == ALL[:20]
-        assert run.bookmark() == minute(20)
-        assert "@" not in run.log
+@pytest.mark.usefixtures("_short_waits")
+class TestTemporaryFailures:
+    """What a retry may help against."""
 
-
-def test_a_request_that_got_through_at_last_does_not_spoil_a_green_run(settings: Settings, tmp_path: Path) -> None:
-    faults = [Fault(page=page, times=2, status=500) for page in (1, 2, 3)]
-    with Sandbox(calls(), faults=faults) as api:
-        run = hurried(tmp_path)(settings(api, page_size=10))
-        assert run.exit_code == 0
+    @pytest.mark.parametrize("name", TEMPORARY)
+    def test_a_failure_that_passes_is_retried(self, name: str, tap: TapRunner, settings: Settings) -> None:
+        fault, cause = TEMPORARY[name]
+        with an_api(times=2, **fault) as api:
+            run = tap(settings(api, page_size=10, request_timeout=1))
+        assert run.exit_code == 0, run.log
         assert run.ids() == ALL
         assert run.errors == []
-        assert pages_asked(api) == [*"111222333"]
+        assert [cause in warning for warning in retry_warnings(run.log)] == [True, True]
 
+    @pytest.mark.parametrize("name", sorted(TEMPORARY.keys() - {"stalled", "a byte now and then"}))
+    def test_a_failure_that_does_not_pass_ends_the_run_with_its_state(
+        self, name: str, tap: TapRunner, settings: Settings
+    ) -> None:
+        fault, cause = TEMPORARY[name]
+        with an_api(**fault) as api:
+            run = tap(settings(api, page_size=10, request_timeout=1))
+        error = failed(run)
+        assert cause in error
+        assert NO_DATA_LOST in error
+        assert run.ids() == ALL[:10]
+        assert run.bookmark() == minute(10)
+        assert "@" not in run.log
 
-def test_the_waits_between_tries_grow(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), faults=[Fault(on=1, times=2, status=500)]) as api:
-        run = tap(settings(api))
+    def test_nine_rate_limit_errors_in_a_row_are_waited_out(self, tap: TapRunner, settings: Settings) -> None:
+        with an_api(times=9, status=429) as api:
+            run = tap(settings(api, page_size=10))
         assert run.exit_code == 0
         assert run.ids() == ALL
-        first, second, third = (request.arrived_at for request in api.requests)
+        assert len([line for line in retry_warnings(run.log) if "Rate limit exceeded (429)" in line]) == 9
+
+    def test_an_empty_page_can_have_status_204(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(faults=[Fault(times=None, status=204, body=b"")]) as api:
+            run = tap(settings(api))
+            assert len(api.requests) <= 2
+        assert run.exit_code == 0, run.log
+        assert run.ids() == []
+        assert run.warnings == [line for line in run.warnings if "requests_per_minute" in line]
+
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_a_page_that_no_longer_exists_is_read_anew(self, tap: TapRunner, settings: Settings, status: int) -> None:
+        with an_api(times=1, status=status) as api:
+            run = tap(settings(api, page_size=10))
+        assert run.exit_code == 0, run.log
+        assert run.ids() == ALL
+
+    def test_a_page_that_never_exists_is_named(self, tap: TapRunner, settings: Settings) -> None:
+        with an_api(status=404) as api:
+            error = failed(tap(settings(api, page_size=10)))
+            assert len(api.requests) < 20
+        assert "status 404" in error
+        assert "page: since=" in error
+        assert "no usage API" not in error
+
+
+class TestWaits:
+    """How long the tap waits before it retries."""
+
+    def test_the_waits_between_attempts_grow(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(a_call_per_minute(), faults=[Fault(times=2, status=500)]) as api:
+            run = tap(settings(api))
+            assert run.exit_code == 0
+            first, second, third = (request.arrived_at for request in api.requests[:3])
         assert 1 <= second - first < 3
         assert 2 <= third - second < 4
 
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_retry_after_in_seconds_is_obeyed(self, status: int, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(faults=[Fault(status=status, headers={"Retry-After": "2"})]) as api:
+            run = tap(settings(api))
+            first, second, *_ = (request.arrived_at for request in api.requests)
+        assert run.exit_code == 0
+        assert 2 <= second - first < 4
+        assert re.search(rf"{status}.*Retrying in [23] s", retry_warnings(run.log)[0])
 
-def test_an_api_that_is_not_there_yet_is_asked_again(tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    absent = SimpleNamespace(url=f"http://127.0.0.1:{port}/api/v2")
-    with running(tap, settings(absent), tmp_path) as process:
-        process.read()
-        process.until(lambda: warnings(process.log))
-        with Sandbox(calls(), port=port) as api:
-            run = process.ended()
+    def test_retry_after_as_a_date_is_obeyed(self, tap: TapRunner, settings: Settings) -> None:
+        due = int(time.time()) + 3
+        with Sandbox(faults=[Fault(status=429, headers={"Retry-After": formatdate(due, usegmt=True)})]) as api:
+            run = tap(settings(api))
+            arrived = time.time() - time.monotonic() + api.requests[1].arrived_at
+        assert run.exit_code == 0
+        assert -0.05 <= arrived - due < 2
+
+    @pytest.mark.parametrize("value", [None, "0", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "٣"])
+    def test_without_a_valid_retry_after_a_whole_minute_passes(
+        self, value: str | None, tap_process: TapRunner, settings: Settings, tmp_path: Path
+    ) -> None:
+        headers = {"Retry-After": value and value.encode().decode("latin-1")}
+        with (
+            Sandbox(faults=[Fault(status=429, headers=headers)]) as api,
+            running(tap_process, settings(api), tmp_path) as process,
+        ):
+            process.until(lambda: retry_warnings(process.log))
+            assert re.search(r"Rate limit exceeded \(429\)\. Retrying in 6[12] s", retry_warnings(process.log)[0])
+            process.signal(signal.SIGTERM)
+            assert process.ended(within_seconds=2).exit_code == -signal.SIGTERM
             assert len(api.requests) == 1
-    assert run.exit_code == 0
-    assert run.ids() == ALL
-    assert f"{absent.url} cannot be reached" in warnings(run.log)[0]
 
-
-def test_an_api_that_is_never_there_is_a_sentence_with_its_address(settings: Settings, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = reserved.getsockname()[1]
-    absent = SimpleNamespace(url=f"http://127.0.0.1:{port}/api/v2")
-    error = assert_failed_in_a_sentence(hurried(tmp_path)(settings(absent)))
-    assert f"{absent.url} cannot be reached" in error
-    assert "check api_url" in error
-
-
-def test_something_that_does_not_speak_http_is_a_sentence(settings: Settings, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-
-        def greet() -> None:
-            for _ in range(3):
-                client, _ = other.accept()
-                with client:
-                    client.recv(1 << 16)
-                    client.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
-
-        greeter = threading.Thread(target=greet, daemon=True)
-        greeter.start()
-        api = SimpleNamespace(url=f"http://127.0.0.1:{other.getsockname()[1]}/api/v2")
-        error = assert_failed_in_a_sentence(hurried(tmp_path)(settings(api, request_timeout=2)))
-        assert f"{api.url} cannot be reached" in error
-        greeter.join()
-
-
-def test_an_address_that_no_host_can_have_is_a_sentence_that_names_api_url(tap: TapRunner, settings: Settings) -> None:
-    impossible = SimpleNamespace(url="https://.example.com/api/v2")
-    error = assert_failed_in_a_sentence(tap(settings(impossible)))
-    assert "api_url" in error
-
-
-# ---------------------------------------------------------------- Retry-After and the rate limit
-
-
-def asked_again_after(api: Sandbox) -> float:
-    first, second, *_ = (request.arrived_at for request in api.requests)
-    return second - first
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_in_seconds_is_never_undercut(status: int, tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), faults=[Fault(on=1, status=status, headers={"Retry-After": "3"})]) as api:
-        run = tap(settings(api))
-        assert run.exit_code == 0
-        assert run.ids() == ALL
-        assert 3 <= asked_again_after(api) < 5
-        assert re.search(rf"{status}.*Asking again in [34] s", warnings(run.log)[0])
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_as_a_date_is_never_undercut(status: int, tap: TapRunner, settings: Settings) -> None:
-    at = int(time.time()) + 4
-    with Sandbox(
-        calls(), faults=[Fault(on=1, status=status, headers={"Retry-After": formatdate(at, usegmt=True)})]
-    ) as api:
-        run = tap(settings(api))
-        assert run.exit_code == 0
-        assert run.ids() == ALL
-        passed_since = time.monotonic() - api.requests[1].arrived_at
-        assert -0.05 <= time.time() - passed_since - at < 2
-
-
-NO_RETRY_AFTER = [None, "0", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "٣"]
-
-
-@pytest.mark.parametrize("value", NO_RETRY_AFTER)
-def test_without_a_usable_retry_after_a_refusal_is_waited_out_for_a_whole_minute(
-    value: str | None, tap: TapRunner, settings: Settings, tmp_path: Path
-) -> None:
-    headers = {"Retry-After": value and value.encode().decode("latin-1")}
-    with (
-        Sandbox(calls(), faults=[Fault(on=1, status=429, headers=headers)]) as api,
-        running(tap, settings(api), tmp_path) as process,
-    ):
-        process.until(lambda: warnings(process.log))
-        assert re.search(r"rate limit is used up \(429\)\. Asking again in 6[12] s", warnings(process.log)[0])
-        process.signal(signal.SIGTERM)
-        assert process.ended(within_seconds=2).exit_code == -signal.SIGTERM
-        assert len(api.requests) == 1
-
-
-def test_nine_refusals_in_a_row_are_waited_out(settings: Settings, tmp_path: Path) -> None:
-    with Sandbox(calls(), faults=[Fault(page=2, times=9, status=429)]) as api:
-        run = hurried(tmp_path)(settings(api, page_size=10))
-        assert run.exit_code == 0
-        assert run.ids() == ALL
-        assert pages_asked(api) == ["1", *["2"] * 10, "3"]
-        assert len(warnings(run.log)) == 9
-
-
-@pytest.mark.parametrize("retry_after", ["601", "86400", "in an hour"])
-def test_told_to_wait_longer_than_the_patience_it_fails_at_once_and_says_when_to_run_again(
-    retry_after: str, tap: TapRunner, settings: Settings
-) -> None:
-    seconds = 3600 if retry_after == "in an hour" else int(retry_after)
-    value = formatdate(time.time() + seconds, usegmt=True) if retry_after == "in an hour" else retry_after
-    with Sandbox(calls(), faults=[Fault(page=2, status=429, headers={"Retry-After": value})]) as api:
-        run = tap(settings(api, page_size=10))
-        error = assert_failed_in_a_sentence(run)
-        assert "rate limit" in error
-        when = re.search(r"Not before (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", error)
+    @pytest.mark.parametrize("retry_after", ["601", "86400", "in an hour"])
+    def test_a_wait_that_is_too_long_fails_at_once_and_says_when_to_run_again(
+        self, retry_after: str, tap: TapRunner, settings: Settings
+    ) -> None:
+        seconds = 3600 if retry_after == "in an hour" else int(retry_after)
+        value = formatdate(time.time() + seconds, usegmt=True) if retry_after == "in an hour" else retry_after
+        with an_api(status=429, headers={"Retry-After": value}) as api:
+            run = tap(settings(api, page_size=10))
+        error = failed(run)
+        assert "Rate limit exceeded (429); the API asks for too long a wait" in error
+        when = re.search(r"Do not run again before (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.", error)
         assert when
-        at = time.mktime(time.strptime(when[1], "%Y-%m-%d %H:%M:%S")) - time.timezone
-        assert abs(at - time.time() - seconds) < 10
-        assert pages_asked(api) == ["1", "2"]
+        due = datetime.fromisoformat(f"{when[1]}+00:00").timestamp()
+        assert abs(due - time.time() - seconds) < 10
         assert run.bookmark() == minute(10)
 
-
-def test_a_service_that_asks_for_more_than_two_minutes_is_left_at_once(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), faults=[Fault(on=1, status=503, headers={"Retry-After": "200"})]) as api:
-        error = assert_failed_in_a_sentence(tap(settings(api)))
-        assert "The API failed (503)" in error
-        assert "Not before" in error
-        assert len(api.requests) == 1
+    def test_a_server_that_asks_for_more_than_two_minutes_fails_at_once(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
+        with Sandbox(faults=[Fault(status=503, headers={"Retry-After": "200"})]) as api:
+            error = failed(tap(settings(api)))
+            assert len(api.requests) == 1
+        assert "Server error (503)" in error
+        assert "Do not run again before" in error
 
 
 class Clock:
-    """A clock that goes only when it is told to."""
+    """A clock that only moves when it is told to."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -282,316 +242,403 @@ class Clock:
     def monotonic(self) -> float:
         return self.now
 
-    def time(self) -> float:
-        return self.now
-
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(retries, "time", clock)
+    patched = SimpleNamespace(monotonic=clock.monotonic, time=time.time, gmtime=time.gmtime, strftime=time.strftime)
+    monkeypatch.setattr(retries, "time", patched)
     return clock
 
 
-REFUSED = RetriableError("refused", "Wait.", rate_limited=True)
+RATE_LIMITED = RetriableError("rate limited", "Wait.", rate_limited=True)
 FAILED = RetriableError("failed", "Wait.")
 JITTER_SECONDS = 1.0
-"""What the SDK adds to a wait at most."""
+"""The most that is added to a wait."""
 
 
-def endured(
-    patience: Patience, clock: Clock, failures: Iterator[RetriableError], request_seconds: float
-) -> list[float]:
-    """The waits until the patience ends, each failure taking its time, and each wait its jitter."""
-    said: list[float] = []
-    waits = patience.waits()
-    next(waits)
+def waits_of(
+    limits: RetryLimits, clock: Clock, failures: Iterable[RetriableError], request_seconds: float = 0.1
+) -> tuple[list[float], str]:
+    """Return the waits until the retries end, and the error; each failure takes its time, each wait its jitter."""
+    time_left = Retries(limits)
+    waits: list[float] = []
+    generator = time_left.waits()
+    next(generator)
     for failure in failures:
-        assert patience.left_seconds() > 0, "the next attempt has no time at all"
+        assert time_left.left_seconds() > 0
         clock.now += request_seconds
         try:
-            said.append(waits.send(failure))
-        except RetriableError:
-            return said
-        clock.now += said[-1] + JITTER_SECONDS
-        assert len(said) < 10_000
-    return said
+            waits.append(generator.send(failure))
+        except RetriableError as error:
+            return waits, str(error)
+        clock.now += waits[-1] + JITTER_SECONDS
+        assert len(waits) < 10_000
+    raise AssertionError
 
 
-def test_refusals_without_a_word_on_when_are_waited_out_by_the_minute_for_ten_minutes(clock: Clock) -> None:
-    begun = clock.now
-    waits = endured(Patience(), clock, itertools.repeat(REFUSED), request_seconds=0.1)
-    assert all(wait > 60 for wait in waits)
-    assert 500 < clock.now - begun <= 602
+class TestTimeLimits:
+    """How long one request is retried."""
+
+    def test_rate_limit_errors_are_retried_by_the_minute_for_ten_minutes(self, clock: Clock) -> None:
+        start = clock.now
+        waits, _ = waits_of(RUN_LIMITS, clock, itertools.repeat(RATE_LIMITED))
+        assert all(wait > 60 for wait in waits)
+        assert 500 < clock.now - start <= 602
+
+    @pytest.mark.parametrize("retry_after_seconds", [1, 7, 60])
+    def test_rate_limit_errors_with_retry_after_are_retried_for_ten_minutes(
+        self, retry_after_seconds: int, clock: Clock
+    ) -> None:
+        error = RetriableError("limited", "Wait.", rate_limited=True, retry_after_seconds=retry_after_seconds)
+        start = clock.now
+        waits, _ = waits_of(RUN_LIMITS, clock, itertools.repeat(error))
+        assert all(wait >= retry_after_seconds for wait in waits)
+        assert 600 - retry_after_seconds - 2 <= clock.now - start <= 602
+
+    def test_the_ten_minutes_begin_with_the_first_rate_limit_error(self, clock: Clock) -> None:
+        start = clock.now
+        waits_of(RUN_LIMITS, clock, itertools.chain([FAILED] * 4, itertools.repeat(RATE_LIMITED)))
+        assert clock.now - start > 520
+
+    def test_a_timeout_longer_than_the_limit_extends_it_except_for_a_connection_test(self) -> None:
+        assert RUN_LIMITS.fitting(300).failure_seconds == 300
+        assert RUN_LIMITS.fitting(60) == RUN_LIMITS
+        assert TEST_LIMITS.fitting(300) == TEST_LIMITS
+
+    @pytest.mark.parametrize("request_seconds", [0.01, 5.0, 20.0])
+    @pytest.mark.parametrize("limits", [RUN_LIMITS, TEST_LIMITS])
+    def test_other_failures_are_retried_for_two_minutes_and_in_a_test_for_half_a_minute(
+        self, limits: RetryLimits, request_seconds: float, clock: Clock
+    ) -> None:
+        start = clock.now
+        waits, error = waits_of(limits, clock, itertools.repeat(FAILED), request_seconds)
+        assert limits.failure_seconds == (120 if limits is RUN_LIMITS else 30)
+        assert (
+            limits.failure_seconds / 3 < clock.now - start <= limits.failure_seconds + JITTER_SECONDS + request_seconds
+        )
+        assert waits[:2] == [1, 2][: len(waits)]
+        assert waits == sorted(waits)
+        assert max(waits) <= 30
+        assert f"gave up after {clock.now - start:.0f} s of retries" in error
+
+    def test_time_spent_on_the_rate_limit_does_not_count_as_failure(self, clock: Clock) -> None:
+        waits, error = waits_of(RUN_LIMITS, clock, itertools.chain([RATE_LIMITED] * 5, itertools.repeat(FAILED)))
+        assert waits[5:7] == [1, 2]
+        assert sum(waits) > 5 * 61 + 60
+        # The time of the error is that of the failures alone.
+        assert float(re.findall(r"gave up after (\d+) s", error)[0]) <= 122
+
+    def test_many_short_rate_limit_waits_do_not_count_either(self, clock: Clock) -> None:
+        error = RetriableError("limited", "Wait.", rate_limited=True, retry_after_seconds=1)
+        waits, _ = waits_of(RUN_LIMITS, clock, itertools.chain([error] * 200, itertools.repeat(FAILED)))
+        assert waits[200:202] == [1, 2]
+
+    @pytest.mark.parametrize("retry_after_seconds", [20.0, 29.0, 29.85])
+    def test_a_server_that_says_when_it_is_back_has_time_to_respond_then(
+        self, retry_after_seconds: float, clock: Clock
+    ) -> None:
+        error = RetriableError("failed", "Wait.", retry_after_seconds=retry_after_seconds)
+        waits, _ = waits_of(TEST_LIMITS, clock, itertools.repeat(error))
+        assert waits
+        assert all(wait >= retry_after_seconds for wait in waits)
+
+    @pytest.mark.parametrize(
+        ("header", "seconds"),
+        [
+            ("7", 7),
+            (" 7 ", 7),
+            *((header, None) for header in ("0", "-1", "1.5", "soon", "")),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ],
+    )
+    def test_retry_after_is_seconds_from_now_or_invalid(self, header: str, seconds: float | None) -> None:
+        response: Any = SimpleNamespace(
+            status_code=429, url="http://127.0.0.1/", headers={"Retry-After": header}, is_redirect=False
+        )
+        error = errors.from_status(response, "http://127.0.0.1")
+        assert isinstance(error, RetriableError)
+        assert error.retry_after_seconds == seconds
 
 
-@pytest.mark.parametrize("retry_after_seconds", [1, 2, 7, 60])
-def test_refusals_that_say_when_to_come_back_are_waited_out_for_ten_minutes(
-    retry_after_seconds: int, clock: Clock
-) -> None:
-    refused = RetriableError("refused", "Wait.", rate_limited=True, retry_after_seconds=retry_after_seconds)
-    begun = clock.now
-    waits = endured(Patience(), clock, itertools.repeat(refused), request_seconds=0.1)
-    assert all(wait >= retry_after_seconds for wait in waits)
-    assert 600 - retry_after_seconds - 2 <= clock.now - begun <= 602
-
-
-def test_the_ten_minutes_begin_with_the_first_refusal(clock: Clock) -> None:
-    failures = itertools.chain([FAILED] * 4, itertools.repeat(REFUSED))
-    begun = clock.now
-    endured(Patience(), clock, failures, request_seconds=0.1)
-    assert clock.now - begun > 520
-
-
-@pytest.mark.parametrize("request_seconds", [0.01, 5.0, 20.0])
-@pytest.mark.parametrize("trouble_seconds", [retries.TROUBLE_SECONDS, retries.TEST_TROUBLE_SECONDS])
-def test_trouble_is_borne_for_two_minutes_at_most_and_for_half_a_minute_under_test(
-    trouble_seconds: float, request_seconds: float, clock: Clock
-) -> None:
-    begun = clock.now
-    waits = endured(Patience(trouble_seconds), clock, itertools.repeat(FAILED), request_seconds)
-    assert trouble_seconds / 3 < clock.now - begun <= trouble_seconds + JITTER_SECONDS + request_seconds
-    assert waits[:2] == [1, 2][: len(waits)]
-    assert waits == sorted(waits)
-    assert max(waits) <= 30
-
-
-def test_trouble_has_two_minutes_in_all_and_half_a_minute_under_test() -> None:
-    assert retries.TROUBLE_SECONDS == 120
-    assert retries.TEST_TROUBLE_SECONDS == 30
-    assert retries.REFUSAL_SECONDS == 600
-    assert retries.RATE_WINDOW_SECONDS > 60
-
-
-@pytest.mark.parametrize("retry_after_seconds", [20.0, 29.0, 29.85])
-def test_a_service_that_says_when_it_is_back_is_given_time_to_answer_then(
-    retry_after_seconds: float, clock: Clock
-) -> None:
-    failed = RetriableError("failed", "Wait.", retry_after_seconds=retry_after_seconds)
-    patience = Patience(retries.TEST_TROUBLE_SECONDS)
-    waits = endured(patience, clock, itertools.repeat(failed), request_seconds=0.1)
-    assert all(wait >= retry_after_seconds for wait in waits)
-
-
-def test_what_the_rate_limit_takes_is_not_counted_as_trouble(clock: Clock) -> None:
-    failures = itertools.chain([REFUSED] * 5, itertools.repeat(FAILED))
-    begun = clock.now
-    waits = endured(Patience(), clock, failures, request_seconds=0.1)
-    assert waits[5:7] == [1, 2]
-    assert clock.now - begun > 5 * 61 + 60
-
-
-def test_what_many_short_refusals_take_is_not_counted_as_trouble_either(clock: Clock) -> None:
-    refused = RetriableError("refused", "Wait.", rate_limited=True, retry_after_seconds=1)
-    failures = itertools.chain([refused] * 200, itertools.repeat(FAILED))
-    waits = endured(Patience(), clock, failures, request_seconds=0.1)
-    assert waits[200:202] == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        ("7", 7),
-        (" 7 ", 7),
-        ("0", None),
-        ("-1", None),
-        ("1.5", None),
-        ("soon", None),
-        ("", None),
-        ("9" * 400, None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
-        ("Wed, 99 Oct 2099 07:28:00 GMT", None),
-    ],
+TOKEN_HELP = (
+    'Set `auth_token` to a valid token. Owners and managers create tokens in Tuple\'s team settings, under "API tokens"'
 )
-def test_retry_after_is_read_as_seconds_from_now_or_not_at_all(header: str, seconds: float | None) -> None:
-    response: Any = SimpleNamespace(headers={"Retry-After": header})
-    assert faults.retry_after_seconds(response) == seconds
-
-
-# ---------------------------------------------------------------- what fails at once
-
-TOKEN_REMEDY = "Set auth_token to a valid token; whoever manages your Tuple team can make a new one"
-
-FATAL: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "401": ({"status": 401}, ["The API does not know the token (401)", TOKEN_REMEDY]),
-    "403": ({"status": 403}, ["The API does not let the token read calls (403)", TOKEN_REMEDY]),
-    "404": ({"status": 404}, ["There is no usage API at {url} (404)", "Set api_url"]),
-    "407": ({"status": 407}, ["The proxy asks for a login (407)", "HTTPS_PROXY"]),
-    "400": ({"status": 400}, ["The API refused the request (400)", "{url}"]),
-    "451": ({"status": 451}, ["The API refused the request (451)", "{url}"]),
-    "301": ({"status": 301}, ["redirects to https://elsewhere.example/api/v3/call_usage (301)", "Set api_url"]),
-    "302": ({"status": 302}, ["redirects to https://elsewhere.example/api/v3/call_usage (302)", "Set api_url"]),
-    "303": ({"status": 303}, ["redirects to https://elsewhere.example/api/v3/call_usage (303)", "Set api_url"]),
-    "307": ({"status": 307}, ["redirects to https://elsewhere.example/api/v3/call_usage (307)", "Set api_url"]),
-    "308": ({"status": 308}, ["redirects to https://elsewhere.example/api/v3/call_usage (308)", "Set api_url"]),
+PERMANENT: dict[int, list[str]] = {
+    401: ["Authentication failed (401): the API rejected `auth_token`.", TOKEN_HELP],
+    403: ["Permission denied (403): the token has no access to the usage API.", TOKEN_HELP],
+    407: ["Proxy authentication required (407).", "HTTP_PROXY"],
+    400: ["400"],
+    418: ["The API rejected the request (418).", BOTH_ADDRESSES],
+    451: ["The API rejected the request (451).", BOTH_ADDRESSES],
+    **{
+        status: [f"redirects to https://elsewhere.example/api/v3/call_usage ({status}), which is not", BOTH_ADDRESSES]
+        for status in (301, 302, 303, 307, 308)
+    },
 }
 
 
-@pytest.mark.parametrize("name", FATAL)
-def test_what_will_not_pass_fails_at_once_with_its_remedy(name: str, tap: TapRunner, settings: Settings) -> None:
-    fault, words = FATAL[name]
-    location = {"Location": "https://user:secret@elsewhere.example/api/v3/call_usage?secret=1"}
-    with Sandbox(calls(), faults=[Fault(page=2, times=None, headers=location, **fault)]) as api:
-        run = tap(settings(api, page_size=10))
-        error = assert_failed_in_a_sentence(run)
-        for each in words:
-            assert each.format(url=api.url) in error
-        assert "secret" not in run.log
-        assert pages_asked(api) == ["1", "2"]
-        assert run.ids() == FIRST_PAGE
-        assert run.bookmark() == minute(10)
+@pytest.mark.usefixtures("_short_waits")
+class TestPermanentFailures:
+    """What no retry helps against."""
 
-
-def test_an_unknown_token_is_refused_by_the_api_and_named_by_its_setting(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), token="sk-tuple-another") as api:
-        run = tap(settings(api))
-        assert TOKEN_REMEDY in assert_failed_in_a_sentence(run)
-        assert [request.status for request in api.requests] == [401]
-        assert api.requests[0].headers["authorization"] == f"Bearer {TOKEN}"
-
-
-def test_a_window_that_the_api_refuses_is_named_as_it_was_sent(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), faults=[Fault(on=1, status=422)]) as api:
-        run = tap(settings(api, start_date="2026-03-01", end_date="2026-03-31T12:00:00+02:00"))
-        error = assert_failed_in_a_sentence(run)
-        assert "2026-03-01T00:00:00.000Z to 2026-03-31T10:00:00.000Z (422)" in error
-        assert api.requests[0].query["since"] == "2026-03-01T00:00:00.000Z"
-        assert api.requests[0].query["until"] == "2026-03-31T10:00:00.000Z"
-        assert len(api.requests) == 1
-
-
-def test_a_redirect_without_a_place_to_go_is_a_sentence_too(tap: TapRunner, settings: Settings) -> None:
-    for headers in ({}, {"Location": "http://[::1"}, {"Location": "//"}):
-        with Sandbox(calls(), faults=[Fault(on=1, status=302, headers=headers)]) as api:
-            error = assert_failed_in_a_sentence(tap(settings(api)))
-            assert "Set api_url" in error
+    @pytest.mark.parametrize("status", PERMANENT)
+    def test_it_fails_at_once_with_the_remedy(self, status: int, tap: TapRunner, settings: Settings) -> None:
+        headers = {"Location": "https://user:secret@elsewhere.example/api/v3/call_usage?secret=1"}
+        with Sandbox(a_call_per_minute(), faults=[Fault(times=None, status=status, headers=headers)]) as api:
+            error = failed(run := tap(settings(api)))
             assert len(api.requests) == 1
-
-
-BROKEN: dict[str, tuple[Callable[[dict[str, Any]], Any], list[str]]] = {
-    "no id": (lambda call: call.pop("id"), ["call number 3 of a page", "`id`"]),
-    "null id": (lambda call: call.update(id=None), ["call number 3 of a page", "field id"]),
-    "text id": (lambda call: call.update(id="13"), ["call number 3 of a page", "field id"]),
-    "no ended_at": (lambda call: call.pop("ended_at"), ["call 13", "`ended_at`"]),
-    "null ended_at": (lambda call: call.update(ended_at=None), ["call 13", "field ended_at"]),
-    "number ended_at": (lambda call: call.update(ended_at=1773532800), ["call 13", "field ended_at"]),
-    "no datetime": (lambda call: call.update(ended_at="yesterday"), ["call 13", "field ended_at"]),
-    "no zone": (lambda call: call.update(ended_at="2026-03-15T00:13:00"), ["call 13", "field ended_at"]),
-    "duration": (lambda call: call.update(duration_seconds="long"), ["call 13", "field duration_seconds"]),
-    "started_at": (lambda call: call.update(started_at="dawn"), ["call 13", "field started_at"]),
-    "participations": (lambda call: call.update(call_participations={}), ["call 13", "field call_participations"]),
-    "joined_at": (
-        lambda call: call.update(call_participations=[{"id": 1, "joined_at": 5}]),
-        ["call 13", "field call_participations", "joined_at"],
-    ),
-    "email": (
-        lambda call: call.update(call_participations=[{"id": 1, "user": {"email": ["alice@example.com"]}}]),
-        ["call 13", "field call_participations", "user.email"],
-    ),
-    "beside an unknown field": (lambda call: call.update(id=None, new="alice@example.com"), ["number 3", "field id"]),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_an_invalid_call_fails_at_once_naming_the_call_and_the_field(
-    name: str, tap: TapRunner, settings: Settings
-) -> None:
-    break_it, words = BROKEN[name]
-
-    def broken(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        break_it(page[2])
-        return page
-
-    with Sandbox(calls(), faults=[Fault(page=2, times=None, calls=broken)]) as api:
-        run = tap(settings(api, page_size=10))
-        error = assert_failed_in_a_sentence(run)
-        for each in words:
-            assert each in error
-        assert "@" not in run.log
-        assert "Nothing of its page is written" in error
-        assert run.ids() == FIRST_PAGE
-        assert run.bookmark() == minute(10)
-        assert len(api.requests) == 2
-
-
-# ---------------------------------------------------------------- links that must not be followed
-
-STRAY = {
-    "another host": ("https://elsewhere.example/api/v2/call_usage?page=2", "place on https://elsewhere.example"),
-    "another host, network-path": ("//elsewhere.example/api/v2/call_usage?page=2", "place on http://elsewhere.example"),
-    "another port": ("http://127.0.0.1:1/api/v2/call_usage?page=2", "place on http://127.0.0.1:1 "),
-    "another name of the host": (
-        "http://localhost:{port}/api/v2/call_usage?page=2",
-        "place on http://localhost:{port}",
-    ),
-    "a port that there is not": ("http://elsewhere.example:99999/api/v2/call_usage?page=2", "next link"),
-    "another path": ("/api/v3/call_usage?page=2", "another place on http://127.0.0.1:{port}"),
-    "a deeper path": ("/api/v2/call_usage/2", "another place on http://127.0.0.1:{port}"),
-    "a user": ("http://user:secret@127.0.0.1:{port}/api/v2/call_usage?page=2", "place on http://127.0.0.1:{port}"),
-    "another scheme": ("ftp://127.0.0.1:{port}/api/v2/call_usage?page=2", "place on ftp://127.0.0.1:{port}"),
-    "no URL": ("http://[::1/api/v2/call_usage?page=2", "not a URL"),
-    "another window": ("/api/v2/call_usage?page=2&since=2026-03-15T00:20:00Z", "does not keep to since="),
-    "another end": ("/api/v2/call_usage?page=2&until=2026-03-15T00:20:00Z", "does not keep to until="),
-    "itself": ("?page=1&per_page=10", "lead back to a page that was read before"),
-    "itself, unnamed": ("?per_page=10", "lead back to a page that was read before"),
-    "nothing": ("", "lead back to a page that was read before"),
-}
-
-
-@pytest.mark.parametrize("name", STRAY)
-def test_a_next_link_that_leads_astray_fails_before_it_is_followed(
-    name: str, tap: TapRunner, settings: Settings
-) -> None:
-    link, words = STRAY[name]
-    with Sandbox(calls()) as api:
-        port = api.url.split(":")[2].partition("/")[0]
-    fault = Fault(page=1, times=None, headers={"Link": f'<{link.format(port=port)}>; rel="next"'})
-    with Sandbox(calls(), port=int(port), faults=[fault]) as api:
-        run = tap(settings(api, page_size=10, lookback_window=0))
-        error = assert_failed_in_a_sentence(run)
-        assert words.replace("{port}", port) in error
-        assert "api_url" in error
+        for text in PERMANENT[status]:
+            assert text in error
         assert "secret" not in run.log
-        assert len(api.requests) == 1
-        # The page that bore the link is good, and written.
-        assert run.ids() == FIRST_PAGE
+
+    @pytest.mark.parametrize("status", [401, 403, 418, 307])
+    def test_what_was_read_before_is_kept(self, status: int, tap: TapRunner, settings: Settings) -> None:
+        with an_api(status=status, headers={"Location": "/elsewhere"}) as api:
+            failed(run := tap(settings(api, page_size=10)))
+        assert run.ids() == ALL[:10]
+        assert run.bookmark() == minute(10)
+
+    def test_a_wrong_address_is_named_with_the_right_ones(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox() as api:
+            wrong = api.url.replace("/v2", "/v3")
+            error = failed(tap(settings(api, api_url=wrong)))
+        assert f"Not found (404): no usage API at {wrong}. {BOTH_ADDRESSES}" in error
+
+    def test_an_unknown_token_is_named_by_its_setting(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(token="sk-tuple-another") as api:
+            error = failed(run := tap(settings(api)))
+            assert [request.status for request in api.requests] == [401]
+        assert TOKEN_HELP in error
+        assert TOKEN not in run.log
+
+    def test_a_rejected_time_range_is_named_as_it_was_sent(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(faults=[Fault(status=422)]) as api:
+            run = tap(settings(api, start_date="2026-03-01", end_date="2026-03-31T12:00:00+02:00"))
+            assert len(api.requests) == 1
+        error = failed(run)
+        assert "rejected the time range since=2026-03-01T00:00:00.000Z until=2026-03-31T10:00:00.000Z (422)" in error
+        assert "`start_date`" in error
+
+
+INVALID_KEYS: dict[str, tuple[Callable[[dict[str, Any]], Any], list[str]]] = {
+    "no id": (lambda call: call.pop("id"), ["Invalid call without a valid `id`", "`id`"]),
+    "null id": (lambda call: call.update(id=None), ["Invalid call without a valid `id`", "$.id"]),
+    "string id": (lambda call: call.update(id="13"), ["Invalid call without a valid `id`", "$.id"]),
+    "no ended_at": (lambda call: call.pop("ended_at"), ["Invalid call 13", "`ended_at`"]),
+    "null ended_at": (lambda call: call.update(ended_at=None), ["Invalid call 13", "$.ended_at"]),
+    "number ended_at": (lambda call: call.update(ended_at=1773532800), ["Invalid call 13", "$.ended_at"]),
+    "no datetime": (lambda call: call.update(ended_at="yesterday"), ["Invalid call 13", "`ended_at`"]),
+    "no zone": (lambda call: call.update(ended_at="2026-03-15T00:13:00"), ["Invalid call 13", "`ended_at`"]),
+    "unknown field": (lambda call: call.update(id=None, new="alice@example.com"), ["without a valid `id`"]),
+}
+
+
+class TestInvalidCalls:
+    """Calls without a valid key."""
+
+    @pytest.mark.parametrize("name", INVALID_KEYS)
+    def test_a_call_without_a_valid_key_fails_at_once(self, name: str, tap: TapRunner, settings: Settings) -> None:
+        damage, texts = INVALID_KEYS[name]
+
+        def damaged(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            for call in page:
+                if call["id"] == 13:
+                    damage(call)
+            return page
+
+        with Sandbox(a_call_per_minute(), faults=[Fault(times=None, calls=damaged)]) as api:
+            error = failed(run := tap(settings(api, page_size=10)))
+            assert len(api.requests) == 2
+        for text in texts:
+            assert text in error
+        assert "The page was not written." in error
+        assert "@" not in run.log
+        assert run.ids() == ALL[:10]
         assert run.bookmark() == minute(10)
 
 
-def test_links_that_go_round_in_two_pages_fail_before_a_page_is_asked_for_again(
-    tap: TapRunner, settings: Settings
-) -> None:
-    fault = Fault(page=2, times=None, headers={"Link": '</api/v2/call_usage?page=1>; rel="next"'})
-    with Sandbox(calls(), faults=[fault]) as api:
-        run = tap(settings(api, page_size=10))
-        error = assert_failed_in_a_sentence(run)
-        assert "lead back to a page that was read before" in error
-        assert pages_asked(api) == ["1", "2"]
-        assert run.ids() == ALL[:20]
+class TestUnreachable:
+    """An API that is not there."""
 
-
-@pytest.mark.parametrize(
-    "link",
-    [
-        "{origin}{path}?{query}&page=2",
-        "https://127.0.0.1:{port}/api/v2/call_usage?page=2&per_page=10",
-        "http://127.0.0.1/api/v2/call_usage?page=2&per_page=10",
-        "/api/v2/call_usage?page=2",
-        "?page=2",
-        "call_usage?page=2",
-        "/api/v2/call_usage/?page=2",
-    ],
-)
-def test_a_next_link_to_the_apis_own_place_is_followed_there_however_it_is_written(
-    link: str, tap: TapRunner, settings: Settings
-) -> None:
-    with Sandbox(calls()) as api:
-        port = api.url.split(":")[2].partition("/")[0]
-    written = f'<{link.replace("{port}", port)}>; rel="next"'
-    with Sandbox(calls(), port=int(port), faults=[Fault(page=1, link=written)]) as api:
-        run = tap(settings(api, page_size=10))
+    def test_an_api_that_is_not_there_yet_is_waited_for(
+        self, tap_process: TapRunner, settings: Settings, tmp_path: Path
+    ) -> None:
+        port = unused_port()
+        url = f"http://127.0.0.1:{port}/api/v2"
+        with running(tap_process, settings(at(url)), tmp_path) as process:
+            process.read()
+            process.until(lambda: retry_warnings(process.log))
+            with Sandbox(a_call_per_minute(), port=port):
+                run = process.ended()
         assert run.exit_code == 0
         assert run.ids() == ALL
-        assert pages_asked(api) == ["1", "2", "3"]
-        assert [request.path for request in api.requests] == ["/api/v2/call_usage"] * 3
-        assert len({(request.query["since"], request.query["until"]) for request in api.requests}) == 1
+        assert retry_warnings(run.log)[0].startswith(f"Cannot connect to {url}. Retrying in ")
+
+    @pytest.mark.usefixtures("_short_waits")
+    def test_an_api_that_is_never_there_is_named_with_the_right_addresses(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
+        url = f"http://127.0.0.1:{unused_port()}/api/v2"
+        error = failed(tap(settings(at(url))))
+        assert f"Cannot connect to {url}; " in error
+        assert BOTH_ADDRESSES in error
+
+    @pytest.mark.usefixtures("_short_waits")
+    def test_a_server_that_does_not_speak_http_is_named(self, tap: TapRunner, settings: Settings) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+
+            def greet() -> None:
+                for _ in range(3):
+                    client, _ = other.accept()
+                    with client:
+                        client.recv(1 << 16)
+                        client.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+            greeter = threading.Thread(target=greet, daemon=True)
+            greeter.start()
+            url = f"http://127.0.0.1:{other.getsockname()[1]}/api/v2"
+            assert f"Cannot connect to {url}; " in failed(tap(settings(at(url), request_timeout=2)))
+            greeter.join()
+
+
+@pytest.mark.usefixtures("_short_waits")
+class TestTls:
+    """Certificates."""
+
+    def test_certificates_in_requests_ca_bundle_are_trusted(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:
+            # The API behind it writes its links with `http`.
+            url = f"https://localhost:{front.port}/api/v2"
+            run = tap(settings(at(url), page_size=10), env=trusting(tap.folder))
+        assert run.exit_code == 0, run.log
+        assert run.ids() == ALL
+
+    @pytest.mark.parametrize(
+        ("certificate", "reason"),
+        [
+            ({"identities": ["localhost"]}, "unable to get local issuer certificate"),
+            ({"identities": ["localhost"], "trusted": True, "expired": True}, "certificate has expired"),
+            ({"identities": ["example.com"], "trusted": True}, "certificate is not valid for 'localhost'"),
+        ],
+    )
+    def test_a_certificate_that_is_not_trusted_fails_with_the_reason_before_the_token_is_sent(
+        self, tap: TapRunner, settings: Settings, certificate: dict[str, Any], reason: str
+    ) -> None:
+        expiry = datetime.now(timezone.utc) - timedelta(days=1) if certificate.get("expired") else None
+        issued = AUTHORITY.issue_cert(*certificate["identities"], not_after=expiry)
+        env = trusting(tap.folder) if certificate.get("trusted") else {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
+        with Sandbox() as api, Tunnel(port_of(api), tls=True, certificate=issued) as front:
+            url = f"https://localhost:{front.port}/api/v2"
+            error = failed(run := tap(settings(at(url)), env=env))
+            assert api.requests == []
+            assert not front.seen
+        assert f"TLS certificate verification failed for {url}: " in error
+        assert reason in error
+        assert "REQUESTS_CA_BUNDLE" in error
+        assert retry_warnings(run.log) == []
+
+    @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+    @pytest.mark.parametrize("kind", ["missing", "empty", "binary", "text"])
+    def test_a_bundle_that_is_not_one_fails_at_once(
+        self, tap: TapRunner, settings: Settings, variable: str, kind: str
+    ) -> None:
+        path = tap.folder / kind
+        if kind != "missing":
+            path.write_bytes({"empty": b"", "binary": b"\xff\x00", "text": b"hello"}[kind])
+        env = {"REQUESTS_CA_BUNDLE": "", variable: str(path), "NO_PROXY": "*"}
+        with Sandbox() as api, Tunnel(port_of(api), tls=True) as front:
+            error = failed(tap(settings(at(f"https://localhost:{front.port}/api/v2")), env=env))
+            assert api.requests == []
+        assert f"Cannot read the TLS certificates in {variable}." in error
+
+
+@pytest.mark.usefixtures("_short_waits")
+class TestProxies:
+    """Proxies, as users of `requests` expect them."""
+
+    def test_a_proxy_is_asked_to_connect_and_sees_neither_token_nor_calls(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
+        with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:  # noqa: SIM117 - a proxy of it
+            with Tunnel(front.port, tls=False) as proxy:
+                env = {**trusting(tap.folder), "HTTPS_PROXY": proxy.proxy_url}
+                run = tap(settings(at("https://api.example.com/api/v2"), page_size=10), env=env)
+                assert {head.split(b" HTTP/")[0] for head in proxy.connects} == {b"CONNECT api.example.com:443"}
+                assert TOKEN.encode() not in b"".join(proxy.connects) + proxy.seen
+        assert run.exit_code == 0, run.log
+        assert run.ids() == ALL
+
+    @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+    @pytest.mark.parametrize(
+        ("status", "cause"),
+        [
+            ("407 Proxy Authentication Required", "Proxy authentication required (407). Add the user and the password"),
+            ("403 Forbidden", "The proxy refused the connection to https://api.example.com/api/v2 (403)"),
+        ],
+    )
+    def test_a_proxy_that_refuses_fails_at_once_with_the_name_of_its_variable(
+        self, tap: TapRunner, settings: Settings, variable: str, status: str, cause: str
+    ) -> None:
+        with Tunnel(None, tls=False, status=status) as proxy:
+            env = {variable: proxy.proxy_url, "NO_PROXY": "", "no_proxy": ""}
+            error = failed(run := tap(settings(at("https://api.example.com/api/v2")), env=env))
+            assert len(proxy.connects) == 1
+            assert TOKEN.encode() not in proxy.connects[0]
+        assert cause in error
+        assert f"in {variable}" in error
+        assert retry_warnings(run.log) == []
+
+    def test_a_proxy_that_is_overloaded_is_retried(self, tap: TapRunner, settings: Settings) -> None:
+        with Tunnel(None, tls=False, status="503 Service Unavailable") as proxy:
+            env = {"HTTPS_PROXY": proxy.proxy_url, "NO_PROXY": "", "no_proxy": ""}
+            error = failed(tap(settings(at("https://api.example.com/api/v2")), env=env))
+            assert len(proxy.connects) == 3
+        assert "Cannot connect to the proxy" in error
+        assert "HTTPS_PROXY" in error
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("socks5://127.0.0.1:1", "socks5h://user:sk-tuple-secret@127.0.0.1:1", "://", "http://", "http://[::1"),
+            *(
+                "http://a b",
+                "http://h:99999",
+                "http://h:port",
+                "ftp://h:1",
+                ":",
+                f"http://{'a' * 70}.com:1",
+                "\udcff://x",
+            ),
+        ],
+    )
+    def test_a_proxy_that_cannot_work_fails_at_once_with_the_name_of_its_variable(
+        self, tap: TapRunner, settings: Settings, url: str
+    ) -> None:
+        env = {"HTTPS_PROXY": url, "NO_PROXY": "", "no_proxy": ""}
+        error = failed(run := tap(settings(at("https://api.example.com/api/v2")), env=env))
+        assert "HTTPS_PROXY" in error
+        assert "secret" not in run.log
+        assert retry_warnings(run.log) == []
+        assert ('pip install "requests[socks]"' in error) == url.startswith("socks")
+
+    def test_http_proxy_gets_requests_for_http_addresses(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox() as proxy:
+            env = {"HTTP_PROXY": proxy.url.removesuffix("/api/v2"), "NO_PROXY": "", "no_proxy": ""}
+            run = tap(settings(at("http://127.0.0.1:1/api/v2")), env=env)
+            targets = {request.raw_target.partition("?")[0] for request in proxy.requests}
+        assert targets == {"http://127.0.0.1:1/api/v2/call_usage"}
+        assert run.exit_code == 1
+
+    def test_no_proxy_bypasses_the_proxy(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox() as api:
+            run = tap(settings(api), env={"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "127.0.0.1"})
+            assert len(api.requests) == 1
+        assert run.exit_code == 0
+
+    def test_the_default_address_behind_a_proxy_is_tuples(self, tap: TapRunner) -> None:
+        with Sandbox(a_call_per_minute()) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap({"auth_token": TOKEN}, env=env)
+            assert {request.headers["host"] for request in api.requests} == {"app.tuple.app"}
+        assert run.exit_code == 0
+        assert run.ids() == ALL

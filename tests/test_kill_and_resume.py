@@ -1,22 +1,26 @@
-"""Killed at any place, a run and the one that goes on from its last STATE give every call.
+"""Wherever a run is killed, it and the next run, which resumes from its last STATE, write every call.
 
-TAP_TUPLE_FUZZ_PLACES says at how many places; each is a seed, so that one that fails can be had again.
+TAP_TUPLE_FUZZ_PLACES sets at how many places; each is a seed, so that a failure can be repeated.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
+import select
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from background import running
-from conftest import TapRunner
+from background import SET_PIPE_BYTES
+from factories import a_call
+from forked import start_tap
+from inprocess import InProcessTap
 
 from tap_tuple.sandbox import Fault, Sandbox, generate_calls
 
@@ -25,128 +29,157 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Settings = Callable[..., dict[str, Any]]
+    Messages = list[dict[str, Any]]
 
 PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "200"))
 AT_ONCE = 4
-CALLS = 300
-WHOLE_RUN_BYTES = 270_000
-"""What a run over so many calls writes, about."""
-WHOLE_RUN_SECONDS = 1.2
+CALLS = 200
+RUN_BYTES = 180_000
+"""About as much as a run over so many calls writes."""
+REPAIR_BYTES = 50_000
+RUN_SECONDS = 0.3
+LATE_CALLS = 8
+FIRST_LATE_ID = 10_000_000
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is killed, how, and who reads."""
+    """Where and how a run is killed."""
 
     seed: int
     number: signal.Signals
-    slow_reader: bool
-    bytes_taken: int | None
-    """Killed once so much has been taken; None: after `seconds`."""
+    is_slowly_read: bool
+    bytes_read: int | None
+    """The run is killed after so many bytes have been read; None if it is killed after `seconds`."""
     seconds: float
     page_size: int
-    drifts: bool
-    """Whether calls are deleted meanwhile."""
-    unbuffered: bool
+    is_repair: bool
+    """Whether it is a second run, which reads late calls."""
+    deletes: bool
+    """Whether calls are deleted during the run."""
 
 
-def a_place(seed: int) -> Place:
-    rng = random.Random(seed)  # noqa: S311 - a place, no secret
+def place(seed: int) -> Place:
+    rng = random.Random(seed)  # noqa: S311 - not for security
+    is_repair = rng.random() < 0.4
     return Place(
         seed=seed,
         number=(signal.SIGKILL, signal.SIGTERM)[seed % 2],
-        slow_reader=seed // 2 % 2 == 1,
-        bytes_taken=rng.randrange(WHOLE_RUN_BYTES) if rng.random() < 0.8 else None,
-        seconds=rng.uniform(0, WHOLE_RUN_SECONDS),
+        is_slowly_read=seed // 2 % 2 == 1,
+        bytes_read=rng.randrange(REPAIR_BYTES if is_repair else RUN_BYTES) if rng.random() < 0.8 else None,
+        seconds=rng.uniform(0, RUN_SECONDS),
         page_size=rng.choice([7, 20, 100, 1000]),
-        drifts=rng.random() < 0.3,
-        unbuffered=rng.random() < 0.3,
+        is_repair=is_repair,
+        deletes=not is_repair and rng.random() < 0.4,
     )
 
 
-def lines_taken(output: bytes) -> list[dict[str, Any]]:
-    """The whole lines of what was taken."""
-    return [json.loads(line) for line in output[: output.rfind(b"\n") + 1].splitlines()]
+class Killing:
+    """A sandbox, a run that is killed at a place, and the run that resumes.
 
-
-def up_to_the_last_state(messages: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """What a target has made sure of, and the state that it gives back."""
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index]["type"] == "STATE":
-            return messages[:index], messages[index]["value"]
-    return [], None
-
-
-def ids(messages: list[dict[str, Any]], stream: str) -> set[int]:
-    return {m["record"]["id"] for m in messages if m["type"] == "RECORD" and m["stream"] == stream}
-
-
-def killed(place: Place, tap: TapRunner, config: dict[str, Any], folder: Path) -> tuple[int, bytes]:
-    """Runs the tap up to a place, and takes what it had written by then."""
-    env = {"PYTHONUNBUFFERED": "1"} if place.unbuffered else None
-    begun = time.monotonic()
-    with running(tap, config, folder, env=env, pipe_bytes=4096 if place.slow_reader else None) as process:
-        # A target takes what it can get; a slow one a little at a time.
-        process.read(*((3000, 0.002) if place.slow_reader else ()))
-        while process.process.poll() is None:
-            if place.bytes_taken is not None and len(process.output) >= place.bytes_taken:
-                break
-            if place.bytes_taken is None and time.monotonic() - begun >= place.seconds:
-                break
-            time.sleep(0.0005)
-        process.signal(place.number)
-        exit_code = process.process.wait(20)
-        for reader in process.readers:
-            reader.join()
-        return exit_code, bytes(process.output)
-
-
-def check(place: Place, folder: Path, settings: Settings) -> str:
-    """Kills a run and makes another go on; says how the first one ended.
-
-    Raises:
-        AssertionError: Something is lost, or was said too soon.
+    Args:
+        at: The place.
+        folder: A folder for the files of the runs.
+        settings: Makes the settings for a sandbox.
     """
-    folder.mkdir()
-    tap = TapRunner(folder)
-    rng = random.Random(f"drift {place.seed}")  # noqa: S311 - the same
-    faults = [Fault(on=rng.randrange(2, 9), delete=rng.randrange(1, 5)) for _ in range(2 * place.drifts)]
-    with Sandbox(generate_calls(CALLS, seed=place.seed + 1), faults=faults, latency_seconds=0.005) as api:
-        config = settings(api, page_size=place.page_size, lookback_window=0)
-        exit_code, output = killed(place, tap, config, folder)
-        messages = lines_taken(output)
-        there = {call["id"] for call in api.calls}
-        if exit_code == 0:
-            assert there <= ids(messages, "calls"), "a green run is not complete"
-            return "done"
-        assert exit_code == -place.number
-        if place.number == signal.SIGTERM and output:
-            assert output.endswith(b"\n"), "the last line is cut"
-            assert messages[-1]["type"] == "STATE", "the last line is no STATE"
-        kept, state = up_to_the_last_state(messages)
-        again = tap(config, state=state)
-        assert again.exit_code == 0, again.log
-        present = api.calls
-    assert {call["id"] for call in present} <= ids(kept + again.messages, "calls")
-    stays = {stay["id"] for call in present for stay in call["call_participations"]}
-    assert stays <= ids(kept + again.messages, "call_participations")
-    return "killed" if state and state.get("bookmarks", {}).get("calls") else "killed before the first bookmark"
+
+    def __init__(self, at: Place, folder: Path, settings: Settings) -> None:
+        self._at = at
+        self._tap = InProcessTap(folder)
+        rng = random.Random(f"changes {at.seed}")  # noqa: S311 - not for security
+        faults = [Fault(on=rng.randrange(2, 9), delete=rng.randrange(1, 5)) for _ in range(2 * at.deletes)]
+        self._api = Sandbox(generate_calls(CALLS, seed=at.seed + 1), faults=faults, latency_seconds=0.003)
+        self._config = settings(self._api, page_size=at.page_size, lookback_window=0)
+        self._loaded: Messages = []
+        self._state: dict[str, Any] | None = None
+        self._stack = ExitStack()
+        self._stack.enter_context(self._api)
+        if at.is_repair:
+            self._load(self._tap(self._config).messages)
+            ends = [call["ended_at"] for call in rng.sample(self._api.calls, LATE_CALLS)]
+            self._api.add(*(a_call(FIRST_LATE_ID + number, end) for number, end in enumerate(ends)))
+
+    def kill(self) -> tuple[int, bytes]:
+        """Start a run, kill it at the place, and return its exit code and what it had written."""
+        at, output, killed = self._at, bytearray(), False
+        reader, writer = os.pipe()
+        if at.is_slowly_read and SET_PIPE_BYTES:
+            fcntl.fcntl(writer, SET_PIPE_BYTES, 4096)
+        started_at = time.monotonic()
+        arguments = self._tap.arguments(self._config, state=self._state)
+        process = start_tap(arguments, writer, self._tap.folder / "log")
+        os.close(writer)
+        while True:
+            elapsed_seconds = time.monotonic() - started_at
+            is_there = elapsed_seconds >= at.seconds if at.bytes_read is None else len(output) >= at.bytes_read
+            if is_there and not killed and process.pid:
+                os.kill(process.pid, at.number)
+                killed = True
+            has_ended = process.exitcode is not None
+            if select.select([reader], [], [], 0.001)[0]:
+                chunk = os.read(reader, 3000 if at.is_slowly_read else 1 << 16)
+                if not chunk:
+                    break
+                output += chunk
+                time.sleep(0.002 * at.is_slowly_read)
+            elif has_ended:
+                # Killed before it had its stdout, which then is still open in this process.
+                break
+        os.close(reader)
+        process.join()
+        return process.exitcode or 0, bytes(output)
+
+    def resume(self, exit_code: int, output: bytes) -> str:
+        """Run the tap to its end, check that every call has been written, and return how the killed run ended."""
+        at, before = self._at, self._state
+        with self._stack:
+            self._load([json.loads(line) for line in output[: output.rfind(b"\n") + 1].splitlines()])
+            if exit_code:
+                assert exit_code == -at.number, (self._tap.folder / "log").read_text("utf-8")
+                if at.number == signal.SIGTERM and output:
+                    assert output.endswith(b"\n"), "the last line is incomplete"
+                    kinds = [json.loads(line)["type"] for line in output.splitlines()]
+                    assert kinds[-1] == "STATE" or "RECORD" not in kinds, "the last line is not a STATE"
+                resumed = self._tap(self._config, state=self._state)
+                assert resumed.exit_code == 0, resumed.log
+                self._load(resumed.messages)
+            calls = self._api.calls
+        participations = [each["id"] for call in calls for each in call["call_participations"]]
+        assert {call["id"] for call in calls} <= self._ids("calls")
+        assert set(participations) <= self._ids("call_participations")
+        if not exit_code:
+            return "complete"
+        return "killed before its first state" if self._state == before else "killed"
+
+    def _load(self, messages: Messages) -> None:
+        """Load the records up to the last STATE, as a target does."""
+        states = [index for index, message in enumerate(messages) if message["type"] == "STATE"]
+        if states:
+            self._state = messages[states[-1]]["value"]
+            self._loaded += messages[: states[-1]]
+
+    def _ids(self, stream: str) -> set[int]:
+        return {m["record"]["id"] for m in self._loaded if m["type"] == "RECORD" and m["stream"] == stream}
 
 
-def outcome(place: Place, folder: Path, settings: Settings) -> str:
-    """How the run at a place ended, or the place with what went wrong there."""
-    try:
-        return check(place, folder, settings)
-    except (AssertionError, ValueError, subprocess.TimeoutExpired) as failure:
-        return f"{place}: {failure}"
-
-
-def test_a_run_killed_anywhere_and_the_one_that_goes_on_from_its_last_state_give_every_call(
-    settings: Settings, tmp_path: Path
-) -> None:
-    places = [a_place(seed) for seed in range(PLACES)]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        endings = list(pool.map(lambda place: outcome(place, tmp_path / str(place.seed), settings), places))
-    failures = [ending for ending in endings if ending.startswith("Place(")]
+def test_a_run_killed_anywhere_and_the_run_that_resumes_write_every_call(settings: Settings, tmp_path: Path) -> None:
+    endings: dict[Place, str] = {}
+    failures: list[str] = []
+    for first in range(0, PLACES, AT_ONCE):
+        killings = {}
+        for seed in range(first, min(first + AT_ONCE, PLACES)):
+            folder = tmp_path / str(seed)
+            folder.mkdir()
+            killings[place(seed)] = Killing(place(seed), folder, settings)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            results = list(pool.map(Killing.kill, killings.values()))
+        # One after another, as they run in this process.
+        for (at, killing), (exit_code, output) in zip(killings.items(), results, strict=True):
+            try:
+                endings[at] = killing.resume(exit_code, output)
+            except (AssertionError, ValueError) as failure:  # noqa: PERF203 - each place on its own
+                failures.append(f"{at}: {failure}")
     assert not failures, "\n".join(failures)
-    assert endings.count("killed") > PLACES // 3, f"the places are ill chosen: {endings}"
+    killed = [at for at, ending in endings.items() if ending == "killed"]
+    assert len(killed) > PLACES // 3, f"too few runs are killed between their first state and their end: {endings}"
+    assert sum(at.is_repair for at in killed) > PLACES // 10

@@ -1,4 +1,4 @@
-"""The `Link` header is read as RFC 8288 has it."""
+"""The `Link` header is parsed as RFC 8288 defines it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests import Response
 
-from tap_tuple import link_header
+from tap_tuple.api.pagination import parse_links
 
 
 def relations(header: str) -> list[tuple[str, list[str]]]:
-    return [(link.target, sorted(link.relations)) for link in link_header.parse(header)]
+    return [(link.target, sorted(link.relations)) for link in parse_links(header)]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def relations(header: str) -> list[tuple[str, list[str]]]:
         ('</1>; anchor="/other"; rel="next", </3>; rel="next"', [("/3", ["next"])]),
     ],
 )
-def test_a_header_is_read_as_its_grammar_says(header: str, expected: list[tuple[str, list[str]]]) -> None:
+def test_a_valid_header_is_parsed_by_its_grammar(header: str, expected: list[tuple[str, list[str]]]) -> None:
     assert relations(header) == expected
 
 
@@ -69,24 +69,24 @@ def test_a_header_is_read_as_its_grammar_says(header: str, expected: list[tuple[
         ('</2>; rel="next', [("/2", ["next"])]),
     ],
 )
-def test_what_the_grammar_forbids_is_read_as_the_parser_of_rfc_8288_appendix_b_reads_it(
+def test_an_invalid_header_is_parsed_as_in_appendix_b_of_rfc_8288(
     header: str, expected: list[tuple[str, list[str]]]
 ) -> None:
     assert relations(header) == expected
 
 
 @pytest.mark.parametrize("broken", ["rubbish", 'rel="next"', "/2; rel=next", ">; rel=next"])
-def test_what_cannot_be_read_does_not_hide_the_links_after_it(broken: str) -> None:
+def test_a_malformed_link_does_not_hide_the_links_beside_it(broken: str) -> None:
     assert relations(f'{broken}, </3>; rel="next"')[-1] == ("/3", ["next"])
     assert relations(f'</3>; rel="next", {broken}')[0] == ("/3", ["next"])
 
 
-def test_where_requests_own_reading_misses_the_next_page_this_one_finds_it() -> None:
+def test_next_links_that_requests_does_not_find_are_found() -> None:
     for header in ('</2>; rel="next last"', '</2>; REL="Next"', '</2>; title="a, <b>; c"; rel="next"'):
         response = Response()
         response.headers["Link"] = header
         assert response.links.get("next", {}).get("url") != "/2"
-        assert "next" in next(link_header.parse(header)).relations
+        assert "next" in next(parse_links(header)).relations
 
 
 TOKENS = st.text(st.sampled_from("!#$%&'*+-.^_`|~09AZaz"), min_size=1, max_size=9)
@@ -102,24 +102,25 @@ def quoted(value: str) -> str:
 
 @st.composite
 def links(draw: st.DrawFn) -> tuple[str, tuple[str, list[str]]]:
-    """A link as a server may write it, and what it says."""
+    """Return a link in any valid notation, and its target and relations."""
     target, rel = draw(TARGETS), draw(RELATIONS)
     value = " ".join(rel)
     name = draw(st.sampled_from(["rel", "Rel", "REL"]))
-    parameters = [(name, value if len(rel) == 1 and draw(st.booleans()) else quoted(value))]
-    for extra in draw(st.lists(TOKENS.filter(lambda name: name.lower() not in {"rel", "anchor"}), max_size=3)):
+    rel_value = value if len(rel) == 1 and draw(st.booleans()) else quoted(value)
+    parameters: list[tuple[str, str | None]] = [(name, rel_value)]
+    for extra in draw(st.lists(TOKENS.filter(lambda token: token.lower() not in {"rel", "anchor"}), max_size=3)):
         parameter = (extra, draw(st.one_of(TOKENS, VALUES.map(quoted), st.none())))
         parameters.insert(draw(st.integers(0, len(parameters))), parameter)
     text = f"<{target}>"
-    for parameter, parameter_value in parameters:
-        text += f"{draw(SPACES)};{draw(SPACES)}{parameter}"
+    for parameter_name, parameter_value in parameters:
+        text += f"{draw(SPACES)};{draw(SPACES)}{parameter_name}"
         if parameter_value is not None:
             text += f"{draw(SPACES)}={draw(SPACES)}{parameter_value}"
     return text, (target.strip(), sorted(set(rel)))
 
 
 @given(st.lists(links(), max_size=4), st.data())
-def test_every_link_that_a_server_may_write_is_read_back(
+def test_every_valid_notation_of_a_link_is_parsed(
     written: list[tuple[str, tuple[str, list[str]]]], data: st.DataObject
 ) -> None:
     header = ""
@@ -130,12 +131,12 @@ def test_every_link_that_a_server_may_write_is_read_back(
 
 
 @given(st.text(st.sampled_from('<>;,="\\ \trelnxt/2')))
-def test_no_header_breaks_the_reading(header: str) -> None:
-    for link in link_header.parse(header):
+def test_no_header_breaks_the_parser(header: str) -> None:
+    for link in parse_links(header):
         assert f"<{link.target}" in header or f"{link.target}>" in header or not link.target
         assert all(relation == relation.strip().lower() and relation for relation in link.relations)
 
 
 @given(st.text())
-def test_no_text_at_all_breaks_the_reading(header: str) -> None:
-    assert len(list(link_header.parse(header))) <= header.count("<")
+def test_no_text_breaks_the_parser(header: str) -> None:
+    assert len(list(parse_links(header))) <= header.count("<")

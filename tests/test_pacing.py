@@ -1,4 +1,4 @@
-"""The tap stays within the rate limit, and no further below it than it must."""
+"""The tap stays within the rate limit, and does not send fewer requests than necessary."""
 
 from __future__ import annotations
 
@@ -6,56 +6,61 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from factories import a_call_per_minute
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_tuple import pacing
-from tap_tuple.sandbox import Sandbox, generate_calls
-from tap_tuple.tap import TapTuple
+from tap_tuple.api import rate_limit
+from tap_tuple.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from inprocess import InProcessTap
 
 
 @given(
     requests_per_minute=st.integers(1, 5),
     latencies=st.lists(st.floats(0.0, 30.0), min_size=1, max_size=40),
 )
-def test_no_minute_sees_more_requests_than_allowed_whatever_each_takes(
+def test_no_minute_has_more_requests_than_allowed_however_long_each_takes(
     requests_per_minute: int, latencies: list[float]
 ) -> None:
     now = 0.0
     sent: list[tuple[float, float]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pacing.time, "monotonic", lambda: now)
-        pacer = pacing.Pacer(requests_per_minute)
+        patch.setattr("tap_tuple.api.rate_limit.time.monotonic", lambda: now)
+        limiter = rate_limit.RateLimiter(requests_per_minute)
         for latency in latencies:
-            now += pacer.delay_seconds()
+            now += limiter.delay_seconds()
             sent.append((now, now + latency))
             now += latency
-            pacer.answered()
-    # A request reaches the API somewhere between being sent and being answered.
-    for (_, answered), (next_sent, _) in zip(sent, sent[requests_per_minute:], strict=False):
-        assert next_sent - answered >= pacing.WINDOW_SECONDS
+            limiter.count()
+    # A request reaches the API between the moment at which it is sent and that of its response.
+    for (_, responded_at), (next_sent_at, _) in zip(sent, sent[requests_per_minute:], strict=False):
+        assert next_sent_at - responded_at >= rate_limit.WINDOW_SECONDS
 
 
-def test_the_first_requests_go_as_fast_as_they_can() -> None:
-    pacer = pacing.Pacer(60)
+def test_the_first_requests_are_not_delayed() -> None:
+    limiter = rate_limit.RateLimiter(60)
     for _ in range(60):
-        assert pacer.delay_seconds() == 0.0
-        pacer.answered()
-    assert pacing.WINDOW_SECONDS - 1 < pacer.delay_seconds() <= pacing.WINDOW_SECONDS + pacing.MARGIN_SECONDS
+        assert limiter.delay_seconds() == 0.0
+        limiter.count()
+    longest = rate_limit.WINDOW_SECONDS + rate_limit.MARGIN_SECONDS
+    assert rate_limit.WINDOW_SECONDS - 1 < limiter.delay_seconds() <= longest
 
 
-def test_a_run_waits_for_the_window_on_the_wire_with_retries_counted(
-    settings: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+@pytest.mark.usefixtures("_short_waits")
+def test_a_run_is_paced_on_the_wire_and_retries_count(
+    tap: InProcessTap, settings: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pacing, "WINDOW_SECONDS", 1.0)
-    with Sandbox(generate_calls(60)) as api:
-        TapTuple(config=settings(api, page_size=10, requests_per_minute=3)).sync_all()
-        arrived = [request.arrived_at for request in api.requests]
-    assert len(arrived) == 6
-    assert all(later - earlier >= 1.0 for earlier, later in zip(arrived, arrived[3:], strict=False))
-    assert arrived[2] - arrived[0] < 1.0
-    assert all(later > earlier for earlier, later in pairwise(arrived))
-    assert capsysbinary.readouterr().out.count(b'"stream":"calls","record"') == 60
+    monkeypatch.setattr(rate_limit, "WINDOW_SECONDS", 0.4)
+    monkeypatch.setattr(rate_limit, "MARGIN_SECONDS", 0.01)
+    with Sandbox(a_call_per_minute(last=28), faults=[Fault(on=2, status=503)]) as api:
+        run = tap(settings(api, page_size=10, requests_per_minute=2))
+        arrived_at = [request.arrived_at for request in api.requests]
+    assert len(run.ids()) == 28
+    assert len(arrived_at) == 4
+    assert all(later - earlier >= 0.4 for earlier, later in zip(arrived_at, arrived_at[2:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(arrived_at))
+    assert arrived_at[1] - arrived_at[0] < 0.4

@@ -1,4 +1,4 @@
-"""What is built and installed is whole: the schemas travel with the package, and nobody overwrites `backoff`."""
+"""The built wheel and sdist are complete, and no distribution overwrites another's modules."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ from typing import Any
 
 import pytest
 
+# One build for all tests of this file.
+pytestmark = pytest.mark.xdist_group("packaging")
+
 CHECKOUT = Path(__file__).parent.parent
 SCHEMAS = sorted(path.name for path in (CHECKOUT / "schemas").iterdir())
 
 
 @dataclass
 class Built:
-    """What came of building a copy of the checkout."""
+    """The results of building a copy of the checkout."""
 
     source: Path
     sdist: Path
@@ -32,23 +35,23 @@ class Built:
     wheel_of_checkout: Path
 
 
-def made(*command: str | Path) -> None:
+def run_successfully(*command: str | Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Builds as a release does, each build in an environment of its own, from a copy that it cannot soil."""
+    """Build as a release does, each in an environment of its own, from a copy of the checkout."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "checkout"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "output")
     shutil.copytree(CHECKOUT, source, ignore=ignored)
     shutil.copy(CHECKOUT / ".gitignore", source)
     build = [sys.executable, "-m", "build", "--outdir"]
-    with ThreadPoolExecutor() as together:
-        release = together.submit(made, *build, folder / "release", source)
-        wheel = together.submit(made, *build, folder / "wheel", "--wheel", source)
+    with ThreadPoolExecutor() as executor:
+        release = executor.submit(run_successfully, *build, folder / "release", source)
+        wheel = executor.submit(run_successfully, *build, folder / "wheel", "--wheel", source)
         release.result()
         wheel.result()
     (sdist,) = (folder / "release").glob("*.tar.gz")
@@ -58,8 +61,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def discovered(python_path: Path | None, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Where the package is, and the catalog that it gives, for a process that begins in an empty folder."""
-    code = "import tap_tuple, sys; print(tap_tuple.__file__, file=sys.stderr); from tap_tuple.cli import run; run()"
+    """Return where the package is, and the catalog that it prints; the process starts in an empty folder."""
+    code = (
+        "import tap_tuple, sys; print(tap_tuple.__file__, file=sys.stderr); from tap_tuple.__main__ import main; main()"
+    )
     path = {} if python_path is None else {"PYTHONPATH": str(python_path)}
     run = subprocess.run(
         [sys.executable, "-c", code, "--discover"],
@@ -73,10 +78,10 @@ def discovered(python_path: Path | None, folder: Path) -> tuple[Path, dict[str, 
 
 
 @pytest.mark.parametrize("kind", ["wheel_of_sdist", "wheel_of_checkout"])
-def test_a_wheel_carries_the_schemas_and_discovers_by_itself(built: Built, kind: str, tmp_path: Path) -> None:
+def test_a_wheel_contains_the_schemas_and_can_discover(built: Built, kind: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(getattr(built, kind)) as wheel:
         names = wheel.namelist()
-        wheel.extractall(tmp_path / "installed")  # noqa: S202 - it was built here
+        wheel.extractall(tmp_path / "installed")  # noqa: S202 - this test built it
     assert sorted(name for name in names if "schemas/" in name) == [f"tap_tuple/schemas/{name}" for name in SCHEMAS]
     assert {name.partition("/")[0] for name in names} == {
         "tap_tuple",
@@ -94,7 +99,7 @@ def test_a_wheel_carries_the_schemas_and_discovers_by_itself(built: Built, kind:
     assert sorted(f"{stream['tap_stream_id']}.json" for stream in catalog["streams"]) == SCHEMAS
 
 
-def test_both_wheels_hold_the_same_files(built: Built) -> None:
+def test_a_wheel_of_the_sdist_contains_the_same_files_as_a_wheel_of_the_checkout(built: Built) -> None:
     contents = []
     for path in (built.wheel_of_sdist, built.wheel_of_checkout):
         with zipfile.ZipFile(path) as wheel:
@@ -102,7 +107,7 @@ def test_both_wheels_hold_the_same_files(built: Built) -> None:
     assert contents[0] == contents[1]
 
 
-def test_the_sdist_holds_what_its_readers_need(built: Built) -> None:
+def test_the_sdist_contains_code_schemas_and_documents(built: Built) -> None:
     with tarfile.open(built.sdist) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {f"schemas/{name}" for name in SCHEMAS} <= names
@@ -112,7 +117,7 @@ def test_the_sdist_holds_what_its_readers_need(built: Built) -> None:
 
 def test_an_editable_install_reads_the_schemas_of_its_checkout(built: Built, tmp_path: Path) -> None:
     target = tmp_path / "editable"
-    made(
+    run_successfully(
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"),
         *("--prefix", target, "--ignore-installed", "--editable", built.source),
     )
@@ -120,11 +125,11 @@ def test_an_editable_install_reads_the_schemas_of_its_checkout(built: Built, tmp
     assert path_file.read_text("utf-8").split() == [str(built.source)]
     package, catalog = discovered(Path(path_file.read_text("utf-8").strip()), tmp_path)
     assert package == built.source / "tap_tuple"
-    assert not (package / "schemas").exists(), "they stand beside the package"
+    assert not (package / "schemas").exists(), "the schemas are beside the package"
     assert sorted(f"{stream['tap_stream_id']}.json" for stream in catalog["streams"]) == SCHEMAS
 
 
-def test_the_tap_that_is_tested_here_reads_its_schemas() -> None:
+def test_the_tested_package_reads_the_schemas_of_the_checkout() -> None:
     packaged = resources.files("tap_tuple") / "schemas"
     beside = CHECKOUT / "schemas"
     for name in SCHEMAS:
@@ -132,7 +137,7 @@ def test_the_tap_that_is_tested_here_reads_its_schemas() -> None:
         assert json.loads(text) == json.loads((beside / name).read_text("utf-8"))
 
 
-def test_one_distribution_alone_owns_the_module_backoff() -> None:
+def test_the_module_backoff_belongs_to_one_distribution() -> None:
     assert metadata.packages_distributions()["backoff"] == ["python-backoff"]
     owners = [
         distribution.metadata["Name"]
@@ -142,7 +147,7 @@ def test_one_distribution_alone_owns_the_module_backoff() -> None:
     assert owners == ["python-backoff"]
 
 
-def test_backoff_comes_from_the_distribution_that_the_sdk_requires() -> None:
+def test_the_tap_requires_the_same_distribution_of_backoff_as_the_sdk() -> None:
     for name in ("singer-sdk", "tap-tuple"):
         required = [requirement.partition(";")[0] for requirement in metadata.requires(name) or ()]
         names = [requirement for requirement in required if "backoff" in requirement]

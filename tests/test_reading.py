@@ -1,274 +1,518 @@
-"""A reading that ends well has yielded every call that was there throughout, whatever moved meanwhile."""
+"""A window is read by time: whatever is inserted or deleted meanwhile, no call is skipped."""
 
 from __future__ import annotations
 
-import logging
-import random
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
+import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from factories import a_call, minute
+from factories import a_call_per_minute as calls
+from scheduled import KILLED, ScheduledTap
 
-from tap_tuple import instants
-from tap_tuple.bookmark import Bookmark
-from tap_tuple.calls import Call, Calls, Times
-from tap_tuple.chain import Chain
-from tap_tuple.completeness import read_completely
-from tap_tuple.exceptions import IncompleteError
-from tap_tuple.page import Page
-from tap_tuple.pagination import LinkPaginator
-from tap_tuple.reading import Reading
-from tap_tuple.window import Window
+from tap_tuple.sandbox import Fault, Sandbox
+from tap_tuple.sandbox.iso8601 import parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_tuple.reading import Taken
+    from tap_tuple.sandbox.http_server import Received
 
-ENDPOINT = "https://app.tuple.app/api/v2/call_usage"
-NOON = datetime(2026, 3, 15, 12, tzinfo=timezone.utc)
-WINDOW = Window(NOON - timedelta(hours=1), NOON + timedelta(hours=1))
+    Page = list[dict[str, Any]]
 
-
-@dataclass
-class Model:
-    """The API as a plain list: what it shows is what is there at the time of a request."""
-
-    ends: dict[int, datetime]
-    changes: list[Callable[[Model], None]] = field(default_factory=list)
-    """What happens before each request in turn; after the last of them all is quiet."""
-    shuffled: bool = False
-    """Whether calls of one instant come in another order each time."""
-    truncated: set[int] = field(default_factory=set)
-    """The numbers of the requests whose answers lack their last calls."""
-    rng: random.Random = field(default_factory=lambda: random.Random(1))  # noqa: S311 - a model, no secret
-    asked: list[str] = field(default_factory=list)
-    deleted: set[int] = field(default_factory=set)
-
-    def delete(self, count: int) -> None:
-        for number in self.rng.sample(sorted(self.ends), min(count, len(self.ends))):
-            del self.ends[number]
-            self.deleted.add(number)
-
-    def insert(self, count: int) -> None:
-        for _ in range(count):
-            number = 1000 + len(self.ends) + len(self.deleted) + len(self.asked)
-            self.ends[number] = NOON + timedelta(milliseconds=self.rng.randrange(12))
-
-    def ask(self, url: str) -> Callable[[], Page]:
-        self.asked.append(url)
-        if self.changes:
-            self.changes.pop(0)(self)
-        query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
-        since, until = instants.parse(query["since"]), instants.parse(query["until"])
-        number, size = int(query.get("page", "1")), int(query["per_page"])
-        ties = {call: self.rng.random() if self.shuffled else call for call in self.ends}
-        shown = sorted((ended, ties[call], call) for call, ended in self.ends.items() if since <= ended < until)
-        page = shown[(number - 1) * size : number * size]
-        if len(self.asked) in self.truncated:
-            page = page[: len(page) // 2]
-        headers = {"X-Total-Count": str(len(shown))}
-        if number * size < len(shown):
-            headers["Link"] = f'<{ENDPOINT}?page={number + 1}&per_page={size}>; rel="next"'
-        calls = Calls(
-            [Call(id=call, ended_at=ended.isoformat()) for ended, _, call in page],
-            [Times(ended_at=ended) for ended, _, _ in page],
-        )
-        response: Any = SimpleNamespace(headers=headers)
-        answer = Page(calls, len(shown), response)
-        return lambda: answer
-
-    def open_chain(self, page_size: int) -> Callable[[datetime], Chain]:
-        def opened(since: datetime) -> Chain:
-            return Chain(LinkPaginator(ENDPOINT, Window(since, WINDOW.until), page_size), self.ask)
-
-        return opened
+ALL = set(range(1, 31))
 
 
-@dataclass
-class Outcome:
-    """What came of a reading, and what its bookmark did meanwhile."""
-
-    yielded: set[int]
-    complete: bool
-    warned: bool
-    bookmark: datetime | None
+def tied(count: int, at: str = minute(15)) -> Page:
+    """Return calls that all ended at one instant."""
+    return [a_call(1000 + number, at) for number in range(count)]
 
 
-class Ear(logging.Handler):
-    """Hears warnings."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.heard: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(record.getMessage())
+def many_calls() -> Page:
+    """Return 10,000 calls, some of which ended at the same instant."""
+    return [
+        a_call(number, f"2026-03-{1 + number // 500:02}T00:{number // 30 % 60:02}:00.000Z") for number in range(10_000)
+    ]
 
 
-def outcome(model: Model, page_size: int) -> Outcome:
-    """Reads the model to its end, and checks at each step that the bookmark passes nothing over."""
-    there = dict(model.ends)
-    ear = Ear()
-    logger = logging.Logger("reading", logging.DEBUG)  # noqa: LOG001 - one of its own each time, for its ear alone
-    logger.addHandler(ear)
-    entry: dict[str, Any] = {}
-    bookmark = Bookmark(entry, "ended_at")
-    yielded: set[int] = set()
-    reached: list[datetime] = []
-
-    def take(taken: Taken) -> None:
-        yielded.update(call.id for call in taken.calls.calls)
-        if taken.position is not None:
-            bookmark.advance(taken.position)
-        if bookmark.instant is not None:
-            reached.append(bookmark.instant)
-            passed = {call for call, ended in there.items() if ended < bookmark.instant}
-            # Pages that lack as many calls each look like those of an API that gives no more at once: only the total
-            # tells, at the end.
-            assert model.truncated or passed - model.deleted <= yielded, "the bookmark passes an unread call over"
-
-    try:
-        for taken in read_completely(WINDOW, model.open_chain(page_size), page_size, logger):
-            take(taken)
-        complete = True
-    except IncompleteError:
-        complete = False
-    assert reached == sorted(reached), "the bookmark goes back"
-    return Outcome(yielded, complete, bool(ear.heard), bookmark.instant)
+def reader(api: Sandbox, page_size: int = 10, *, expect_complete: bool = True) -> ScheduledTap:
+    return ScheduledTap(api, {"page_size": page_size, "lookback_window": 0}, expect_complete=expect_complete)
 
 
-# Few instants, so that many calls share one, in steps finer than the API's milliseconds.
-CALLS = st.dictionaries(
-    st.integers(1, 999), st.integers(0, 24).map(lambda step: NOON + timedelta(microseconds=500 * step)), max_size=30
-)
-# Between two requests calls either vanish or appear: as many of one as of the other no client can see.
-CHANGE = st.one_of(
-    st.just(lambda _: None),
-    st.integers(1, 4).map(lambda count: lambda model: model.delete(count)),
-    st.integers(1, 4).map(lambda count: lambda model: model.insert(count)),
-)
-PAGE_SIZES = st.sampled_from([1, 2, 3, 5, 10, 1000])
-RANDOMS = st.integers(0, 2**16).map(random.Random)
-THOROUGH = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+def onward(page: Page, first: int = 1) -> list[Fault]:
+    """Return faults that make every response, from the first on, the same page with a link to another one."""
+    link = '<{path}?page=%d&per_page=10>; rel="next"'
+    return [Fault(on=on, calls=lambda _: page, link=link % (on + 50)) for on in range(first, first + 100)]
 
 
-@THOROUGH
-@given(CALLS, PAGE_SIZES, RANDOMS, st.lists(CHANGE, max_size=25))
-def test_a_reading_that_ends_has_yielded_every_call_that_was_there_throughout(
-    calls: dict[int, datetime], page_size: int, rng: random.Random, changes: list[Callable[[Model], None]]
-) -> None:
-    model = Model(dict(calls), changes=list(changes), rng=rng)
-    read = outcome(model, page_size)
-    if read.complete:
-        assert set(calls) - model.deleted <= read.yielded
-        assert not read.warned
+def is_linked(request: Received) -> bool:
+    return "page" in request.query
 
 
-@THOROUGH
-@given(CALLS, PAGE_SIZES, RANDOMS, st.lists(CHANGE, max_size=25))
-def test_calls_of_one_instant_may_come_in_another_order_each_time(
-    calls: dict[int, datetime], page_size: int, rng: random.Random, changes: list[Callable[[Model], None]]
-) -> None:
-    model = Model(dict(calls), changes=list(changes), rng=rng, shuffled=True)
-    read = outcome(model, page_size)
-    if read.complete and not read.warned:
-        assert set(calls) - model.deleted <= read.yielded
+def is_continuation(request: Received) -> bool:
+    return not request.query["since"].startswith("1970") and request.query["per_page"] == "10"
 
 
-@THOROUGH
-@given(CALLS, PAGE_SIZES, st.sets(st.integers(1, 12), max_size=6))
-def test_where_answers_lack_calls_a_reading_gets_them_or_warns_or_fails(
-    calls: dict[int, datetime], page_size: int, truncated: set[int]
-) -> None:
-    model = Model(dict(calls), truncated=truncated)
-    read = outcome(model, page_size)
-    if read.complete and not read.warned:
-        assert set(calls) <= read.yielded
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
-@given(CALLS, PAGE_SIZES)
-def test_where_nothing_moves_each_call_is_read_once_in_as_few_requests_as_there_are_pages(
-    calls: dict[int, datetime], page_size: int
-) -> None:
-    model = Model(dict(calls))
-    read = outcome(model, page_size)
-    assert read.complete
-    assert read.yielded == set(calls)
-    assert len(model.asked) == max(1, -(-len(calls) // page_size))
-    assert read.bookmark == (instants.floor(max(calls.values())) if calls else None)
+class TestRequests:
+    def test_10_000_calls_take_at_most_12_requests(self) -> None:
+        with Sandbox(many_calls()) as api:
+            tap = ScheduledTap(api)
+            tap.green_run()
+            assert len(tap.ids) == 10_000
+            assert len(tap.requests) <= 12
+
+    @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 19, 30])
+    def test_each_call_of_a_quiet_api_is_written_once(self, count: int) -> None:
+        with Sandbox(calls(last=count)) as api:
+            tap = reader(api)
+            run = tap.green_run()
+            assert run.ids() == list(range(1, count + 1))
+            assert len(tap.requests) <= 1 + count // 9
+        assert run.warnings == []
+
+    def test_every_request_continues_from_the_last_call_received(self) -> None:
+        with Sandbox(calls()) as api:
+            reader(api).green_run()
+            since = [request.query["since"] for request in api.requests]
+            assert {(request.query["until"], request.query["per_page"]) for request in api.requests} == {
+                (api.requests[0].query["until"], "10")
+            }
+        assert since == [
+            "1970-01-01T00:00:00.000Z",
+            "2026-03-15T00:09:59.999Z",
+            "2026-03-15T00:18:59.999Z",
+            "2026-03-15T00:27:59.999Z",
+        ]
+
+    def test_the_next_page_is_requested_before_a_page_is_written(self) -> None:
+        with Sandbox(calls()) as api:
+            tap = reader(api)
+            assert tap.run(kill_after_lines=5).exit_code == KILLED
+            wait_for(lambda: len(api.requests) == 2)
+
+    def test_a_state_follows_every_page(self) -> None:
+        with Sandbox(calls()) as api:
+            run = reader(api).green_run()
+        bookmarks = [value["bookmarks"].get("calls", {}).get("replication_key_value") for value in run.states]
+        assert list(dict.fromkeys(bookmarks))[-4:] == [minute(10), minute(19), minute(28), minute(30)]
 
 
-@given(st.integers(1, 400), st.integers(1, 5), st.sampled_from([7, 50]))
-def test_a_reading_remembers_no_more_than_the_calls_of_its_newest_instant(
-    count: int, tied: int, page_size: int
-) -> None:
-    ends = {number: NOON + timedelta(milliseconds=number // tied) for number in range(count)}
-    reading = Reading(WINDOW, Model(ends).open_chain(page_size), page_size, logging.getLogger("reading"))
-    for _ in reading.pages():
-        assert len(reading.point.ids) <= tied
+class TestChangesWhilePaging:
+    @pytest.mark.parametrize("total", [True, False])
+    @pytest.mark.parametrize("on", [2, 3, 4])
+    def test_calls_deleted_while_paging_take_no_others_with_them(self, on: int, *, total: bool) -> None:
+        headers = {} if total else {"X-Total-Count": None}
+        faults = [Fault(on=on, delete=[1, 2, 3, on * 7]), Fault(times=None, headers=headers)]
+        with Sandbox(calls(), faults=faults) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert ALL - {14, 21, 28} <= tap.ids
+
+    @pytest.mark.parametrize("total", [True, False])
+    def test_calls_deleted_before_every_page_take_no_others_with_them(self, *, total: bool) -> None:
+        faults = [Fault(times=15, delete=3), Fault(times=None, headers={} if total else {"X-Total-Count": None})]
+        with Sandbox(calls(last=100), faults=faults) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert {call["id"] for call in api.calls} <= tap.ids
+            assert len(api.calls) < 80
+
+    def test_calls_inserted_ahead_are_read(self) -> None:
+        late = [a_call(100 + number, minute(20)) for number in range(15)]
+        with Sandbox(calls(), faults=[Fault(on=2, insert=late)]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == {*ALL, *range(100, 115)}
+
+    @pytest.mark.parametrize("on", [1, 2, 3, 4])
+    def test_calls_inserted_behind_are_read_by_the_next_run_at_the_latest(self, on: int) -> None:
+        late = [a_call(100, minute(1)), a_call(101, minute(8))]
+        with Sandbox(calls(), faults=[Fault(on=on, insert=late[:1]), Fault(on=on + 1, insert=late[1:])]) as api:
+            tap = reader(api)
+            tap.green_run()
+            tap.green_run()
+            assert tap.ids == {*ALL, 100, 101} if len(api.calls) == 32 else {*ALL, 100}
+
+    def test_calls_inserted_behind_every_page_are_read_by_the_next_run(self) -> None:
+        faults = [Fault(on=on, insert=[a_call(100 + on, minute(on))]) for on in range(1, 8)]
+        with Sandbox(calls(last=60), faults=faults) as api:
+            tap = reader(api)
+            tap.green_run()
+            tap.green_run()
+            assert tap.ids == {*range(1, 61), *range(101, 108)}
+
+    def test_as_many_calls_deleted_as_inserted_while_paging_lose_none_of_10_000(self) -> None:
+        stored = many_calls()
+        deleted = [call["id"] for call in stored[::1000]]
+
+        def swap(api: Sandbox) -> None:
+            if deleted:
+                number = deleted.pop(0)
+                # One is deleted behind, and another is inserted ahead.
+                api.delete(number)
+                api.add(a_call(10_000_000 + number, stored[-1]["ended_at"]))
+
+        with Sandbox(stored, faults=[Fault(times=None, run=swap)]) as api:
+            tap = ScheduledTap(api)
+            tap.green_run()
+            assert {call["id"] for call in api.calls} <= tap.ids
+
+    @pytest.mark.parametrize("total", [True, False])
+    def test_as_many_calls_deleted_as_inserted_at_the_border_of_every_page_lose_none(self, *, total: bool) -> None:
+        new_ids = iter(range(1000, 2000))
+
+        def swap(api: Sandbox) -> None:
+            number = len(api.requests)
+            api.delete(number * 9 - 2, number * 9 - 4)
+            api.add(a_call(next(new_ids), minute(150)), a_call(next(new_ids), minute(number * 9 + 5)))
+
+        headers = {} if total else {"X-Total-Count": None}
+        with Sandbox(calls(last=120), faults=[Fault(times=12, run=swap, headers=headers)]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert set(range(1, 121)) & {call["id"] for call in api.calls} <= tap.ids
+
+    def test_a_call_that_ends_while_the_run_reads_is_left_to_the_next_run(self) -> None:
+        ended = a_call(99, "2999-01-01T00:00:00.000Z")
+        with Sandbox(calls(), faults=[Fault(on=2, insert=[ended])]) as api:
+            run = reader(api).green_run()
+        assert set(run.ids()) == ALL
+        assert run.bookmark() == minute(30)
 
 
-# ---------------------------------------------------------------- bookmarks
+class TestTies:
+    """Calls that ended at the same instant, for which time does not advance."""
 
-ZONES = st.timedeltas(timedelta(hours=-23), timedelta(hours=23)).map(
-    lambda offset: timezone(timedelta(minutes=offset // timedelta(minutes=1)))
-)
-INSTANTS = st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(timezone.utc)).map(instants.floor)  # noqa: DTZ001 - their zone is the strategy's
+    @pytest.mark.parametrize("page_size", [1, 2, 3, 10, 25, 1000])
+    @pytest.mark.parametrize("total", [True, False])
+    def test_more_calls_of_one_instant_than_fit_on_a_page_are_all_read_once(
+        self, page_size: int, *, total: bool
+    ) -> None:
+        faults = [Fault(times=None, headers={} if total else {"X-Total-Count": None})]
+        with Sandbox([*calls(1, 3), *tied(25), *calls(16, 18)], faults=faults) as api:
+            tap = reader(api, page_size)
+            run = tap.green_run()
+            assert len(tap.requests) <= 3 * (31 // page_size + 1)
+        assert len(run.ids()) == len(set(run.ids())) == 31
+
+    @pytest.mark.parametrize("page_size", [1, 3, 10])
+    def test_a_history_of_nothing_but_ties_is_read(self, page_size: int) -> None:
+        with Sandbox(tied(25)) as api:
+            tap = reader(api, page_size)
+            assert len(tap.green_run().ids()) == 25
+
+    @pytest.mark.parametrize("page_size", [1, 10])
+    def test_calls_deleted_among_ties_take_no_others_with_them(self, page_size: int) -> None:
+        stored = [*calls(1, 3), *tied(40), *calls(16, 18)]
+        faults = [Fault(on=number, delete=[stored[number]["id"]]) for number in (2, 3, 4, 5, 30, 31)]
+        with Sandbox(stored, faults=faults) as api:
+            tap = reader(api, page_size)
+            tap.green_run()
+            assert {call["id"] for call in api.calls} <= tap.ids
+
+    def test_2_500_ties_interrupted_in_the_middle_resume_without_loss(self) -> None:
+        stored = [*calls(1, 14), *tied(2500), *calls(16, 60)]
+        with Sandbox(stored, faults=[Fault(on=3, status=401)]) as api:
+            tap = reader(api, 1000)
+            assert tap.run().exit_code == 1
+            assert tap.bookmark == minute(15)
+            tap.green_run()
+            assert len(tap.ids) == len(stored)
+
+    def test_an_api_that_rounds_timestamps_up_hides_no_call(self) -> None:
+        def rounded_up(page: Page) -> Page:
+            return [{**call, "ended_at": call["ended_at"].replace("000Z", "001Z")} for call in page]
+
+        with Sandbox([*calls(1, 14), *tied(15)], faults=[Fault(times=None, calls=rounded_up)]) as api:
+            tap = reader(api)
+            run = tap.green_run()
+        assert len(run.ids()) == len(tap.ids) == 29
+        assert run.warnings == []
+
+    def test_calls_that_end_within_one_millisecond_are_all_read(self) -> None:
+        stored = [a_call(number, f"2026-03-15T00:00:00.000{number:03}Z") for number in range(1, 26)]
+        with Sandbox(stored) as api:
+            run = reader(api, 4).green_run()
+        assert run.ids() == list(range(1, 26))
+        assert run.bookmark() == "2026-03-15T00:00:00.000Z"
 
 
-@st.composite
-def written(draw: st.DrawFn, instant: datetime) -> str:
-    """An instant in any of the ways in which ISO 8601 writes it."""
-    local = instant.astimezone(draw(ZONES))
-    text = draw(
-        st.sampled_from(
-            [
-                local.isoformat(),
-                local.isoformat(timespec="microseconds"),
-                local.isoformat(sep=" "),
-                instants.text(instant),
-                instant.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                instant.replace(tzinfo=None).isoformat(),
-            ]
-        )
-    )
-    return str(text)
+class TestPageSizes:
+    @pytest.mark.parametrize("page_size", [1, 2, 7, 29, 30, 31, 1000])
+    def test_every_page_size_reads_every_call_once(self, page_size: int) -> None:
+        with Sandbox(calls()) as api:
+            assert reader(api, page_size).green_run().ids() == sorted(ALL)
+
+    @pytest.mark.parametrize("max_per_page", [1, 2, 7])
+    @pytest.mark.parametrize("total", [True, False])
+    def test_an_api_that_returns_fewer_calls_per_page_than_requested_is_read_to_the_end(
+        self, max_per_page: int, *, total: bool
+    ) -> None:
+        faults = [Fault(times=None, headers={} if total else {"X-Total-Count": None})]
+        with Sandbox(calls(), max_per_page=max_per_page, faults=faults) as api:
+            assert set(reader(api).green_run().ids()) == ALL
+
+    @pytest.mark.parametrize("page", [1, 2, 3])
+    @pytest.mark.parametrize("times", [1, None])
+    def test_a_short_page_is_not_the_end(self, page: int, times: int | None) -> None:
+        fault = Fault(on=page, times=times, calls=lambda shown: shown[: len(shown) // 2 + 1])
+        with Sandbox(calls(), faults=[fault]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == ALL
 
 
-@given(st.data(), INSTANTS, INSTANTS)
-def test_bookmarks_compare_as_instants_whatever_their_format(
-    data: st.DataObject, present: datetime, reached: datetime
-) -> None:
-    entry = {"replication_key_value": data.draw(written(present))}
-    bookmark = Bookmark(entry, "ended_at")
-    assert bookmark.instant == present
-    bookmark.advance(reached)
-    assert bookmark.instant == max(present, reached)
-    assert entry == {"replication_key": "ended_at", "replication_key_value": instants.text(max(present, reached))}
+class TestMissingPages:
+    @pytest.mark.parametrize("on", [1, 2, 3])
+    @pytest.mark.parametrize("status", [None, 204])
+    def test_an_empty_page_with_a_next_link_is_not_the_end(self, on: int, status: int | None) -> None:
+        with Sandbox(calls(), faults=[Fault(on=on, calls=lambda _: [], status=status)]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == ALL
+
+    @pytest.mark.parametrize("pages", [(1,), (1, 2), (2,)])
+    def test_pages_that_are_always_empty_do_not_make_a_run_without_a_warning(self, pages: tuple[int, ...]) -> None:
+        stored = [*calls(1, 3), *tied(25), *calls(16, 18)]
+        with Sandbox(stored, faults=[Fault(page=page, times=None, calls=lambda _: []) for page in pages]) as api:
+            tap = reader(api, expect_complete=False)
+            run = tap.run()
+            assert len(tap.ids) < 31
+            assert run.exit_code == 1 or "but returned" in run.warnings[0]
+            assert len(api.requests) <= 60
+
+    def test_links_from_empty_page_to_empty_page_end_with_an_error_that_says_what_was_received(self) -> None:
+        with Sandbox(calls(), faults=onward([])) as api:
+            run = reader(api).run()
+            assert len(api.requests) <= 15
+        assert run.exit_code == 1
+        assert run.ids() == []
+        assert "no new calls" in run.errors[-1]
+        assert "0 calls, X-Total-Count 30" in run.errors[-1]
+        assert run.bookmark() is None
+
+    def test_links_to_pages_without_new_calls_end_with_an_error_and_keep_what_was_read(self) -> None:
+        with Sandbox(calls(), faults=onward(calls(11, 19), first=3)) as api:
+            tap = reader(api)
+            run = tap.run()
+            assert len(api.requests) <= 15
+        assert run.exit_code == 1
+        assert "no new calls" in run.errors[-1]
+        assert tap.bookmark == minute(19)
+        assert tap.ids == set(range(1, 20))
+
+    def test_a_page_that_links_to_itself_is_not_requested_forever(self) -> None:
+        with Sandbox(calls(), faults=[Fault(times=None, link='<{path}?{query}>; rel="next"')]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == ALL
+            assert len(api.requests) <= 5
+
+    @pytest.mark.parametrize("times", [1, None])
+    @pytest.mark.parametrize("headers", [{"Link": None}, {"Link": "page=2; rel=next"}, {"Link": "<?page=2>"}])
+    def test_a_lost_next_link_is_noticed_by_the_total(self, times: int | None, headers: dict[str, Any]) -> None:
+        with Sandbox(calls(), faults=[Fault(times=times, headers=headers)]) as api:
+            run = reader(api).green_run()
+        assert run.ids() == sorted(ALL)
+
+    @pytest.mark.parametrize("page_size", [1, 10])
+    def test_ties_are_read_without_any_link(self, page_size: int) -> None:
+        stored = [*calls(1, 3), *tied(25), *calls(16, 18)]
+        with Sandbox(stored, faults=[Fault(times=None, headers={"Link": None})]) as api:
+            tap = reader(api, page_size)
+            tap.green_run()
+            assert len(tap.ids) == 31
+
+    @pytest.mark.parametrize("page_size", [7, 10])
+    def test_links_that_skip_pages_lose_nothing(self, page_size: int) -> None:
+        skip = Fault(page=1, times=None, link=f'<?page=3&per_page={page_size}>; rel="next"')
+        with Sandbox(calls(), faults=[skip]) as api:
+            assert set(reader(api, page_size).green_run().ids()) == ALL
+
+    def test_links_that_skip_a_page_of_ties_leave_a_warning_with_both_numbers(self) -> None:
+        skip = Fault(page=1, times=None, link='<?page=3&per_page=10>; rel="next"')
+        with Sandbox([*calls(1, 14), *tied(35), *calls(16, 30)], faults=[skip]) as api:
+            tap = reader(api, expect_complete=False)
+            run = tap.run()
+        assert len(tap.ids) == 54
+        assert len(run.warnings) == 1
+        assert "35 calls" in run.warnings[0]
+        assert "returned 25" in run.warnings[0]
+
+    @pytest.mark.parametrize("status", [404, 410])
+    @pytest.mark.parametrize("on", [1, 2, 3])
+    def test_a_continuation_that_is_missing_once_is_requested_again(self, status: int, on: int) -> None:
+        with Sandbox(calls(), faults=[Fault(when=is_continuation, on=on, status=status)]) as api:
+            run = reader(api).green_run()
+        assert set(run.ids()) == ALL
+
+    @pytest.mark.parametrize("status", [400, 404, 410, 416, 422])
+    def test_a_linked_page_that_is_missing_is_read_by_time_instead(self, status: int) -> None:
+        stored = [*calls(1, 14), *tied(15), *calls(16, 30)]
+        with Sandbox(stored, faults=[Fault(when=is_linked, status=status)]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert len(tap.ids) == len(stored)
+
+    @pytest.mark.parametrize("status", [404, 422, 500, 503])
+    def test_linked_pages_that_never_work_are_not_needed_where_time_advances(self, status: int) -> None:
+        with Sandbox(calls(last=100), faults=[Fault(when=is_linked, times=None, status=status)]) as api:
+            assert reader(api).green_run().ids() == list(range(1, 101))
+
+    @pytest.mark.parametrize("status", [404, 410])
+    def test_continuations_that_never_work_are_an_error_and_no_loss(self, status: int) -> None:
+        with Sandbox(calls(), faults=[Fault(when=is_continuation, times=40, status=status)]) as api:
+            tap = reader(api)
+            run = tap.run()
+            assert run.exit_code == 1
+            assert len(api.requests) <= 15
+            assert str(status) in run.errors[-1]
+            assert tap.bookmark == minute(10)
+            while tap.run().exit_code:
+                pass
+            assert tap.ids == ALL
+
+    @pytest.mark.parametrize("status", [404, 410, 422])
+    def test_a_first_request_that_is_refused_is_an_error(self, status: int) -> None:
+        with Sandbox(calls(), faults=[Fault(status=status)]) as api:
+            assert reader(api).run().exit_code == 1
+            assert len(api.requests) == 1
+
+    def test_ties_whose_linked_pages_never_work_are_an_error_and_not_a_loop(self) -> None:
+        with Sandbox([*calls(1, 14), *tied(15)], faults=[Fault(when=is_linked, times=None, status=404)]) as api:
+            run = reader(api).run()
+            assert len(api.requests) <= 20
+        assert run.exit_code == 1
+        assert "no new calls" in run.errors[-1]
+
+    def test_ties_without_links_whose_further_pages_are_refused_are_an_error(self) -> None:
+        faults = [Fault(when=lambda request: request.query.get("page", "1") != "1", times=None, status=404)]
+        with Sandbox([*calls(1, 14), *tied(15)], faults=[*faults, Fault(times=None, headers={"Link": None})]) as api:
+            assert reader(api).run().exit_code == 1
 
 
-@given(st.data(), INSTANTS)
-def test_an_instant_is_read_as_it_was_written_in_any_format(data: st.DataObject, instant: datetime) -> None:
-    assert instants.parse(data.draw(written(instant))) == instant
+class TestWithoutTotal:
+    @pytest.mark.parametrize("total", [None, "many", "-1", "1e3", "30, 30", "", "9" * 40])
+    def test_one_line_says_that_the_number_of_calls_cannot_be_verified(self, total: str | None) -> None:
+        with Sandbox(calls(), faults=[Fault(times=None, headers={"X-Total-Count": total})]) as api:
+            run = reader(api).green_run()
+        assert run.ids() == sorted(ALL)
+        lines = [line for line in run.log.splitlines() if "X-Total-Count" in line]
+        assert len(lines) == 1
+        assert "| INFO " in lines[0]
+        assert run.warnings == []
+
+    @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 30])
+    def test_without_links_either_a_page_that_is_not_full_is_the_end(self, count: int) -> None:
+        fault = Fault(times=None, headers={"X-Total-Count": None, "Link": None})
+        with Sandbox(calls(last=count), faults=[fault]) as api:
+            run = reader(api).green_run()
+            assert len(api.requests) <= 2 + count // 9
+        assert run.ids() == list(range(1, count + 1))
+
+    @pytest.mark.parametrize("page_size", [1, 10])
+    def test_ties_are_read_without_links_and_totals(self, page_size: int) -> None:
+        stored = [*calls(1, 3), *tied(25), *calls(16, 18)]
+        fault = Fault(times=None, headers={"X-Total-Count": None, "Link": None})
+        with Sandbox(stored, faults=[fault]) as api:
+            assert len(set(reader(api, page_size).green_run().ids())) == 31
+
+    @pytest.mark.parametrize("on", [1, 2, 3])
+    def test_a_short_page_loses_nothing(self, on: int) -> None:
+        faults = [Fault(times=None, headers={"X-Total-Count": None}), Fault(on=on, calls=lambda page: page[:4])]
+        with Sandbox(calls(), faults=faults) as api:
+            assert set(reader(api).green_run().ids()) == ALL
 
 
-@pytest.mark.parametrize(
-    ("earlier", "later"),
-    [
-        ("2026-03-15T14:30:01Z", "2026-03-15T14:30:01.438Z"),
-        ("2026-03-15T16:30:00+02:00", "2026-03-15T14:30:00.001Z"),
-        ("2026-03-15", "2026-03-15T00:00:00.001Z"),
-        ("2026-03-15 14:30:00", "2026-03-15T15:30:01+01:00"),
-    ],
-)
-def test_bookmarks_that_compare_wrongly_as_texts_compare_as_instants(earlier: str, later: str) -> None:
-    for present, reached in ((earlier, later), (later, earlier)):
-        bookmark = Bookmark({"replication_key_value": present}, "ended_at")
-        bookmark.advance(instants.parse(reached))
-        assert bookmark.instant == instants.parse(later)
+class OtherOrder:
+    """Makes the sandbox sort the calls of every query by another key than `ended_at`.
+
+    Args:
+        calls: All calls.
+        key: Returns the sort key of a call.
+    """
+
+    def __init__(self, stored: Page, key: Callable[[dict[str, Any]], Any]) -> None:
+        self._calls = sorted(stored, key=key)
+        self._query: dict[str, str] = {}
+        self.fault = Fault(when=self._remember, times=None, calls=self._page)
+
+    def _remember(self, request: Received) -> bool:
+        self._query = request.query
+        return True
+
+    def _page(self, _: Page) -> Page:
+        since, until = (parse_ms(self._query[name]) for name in ("since", "until"))
+        shown = [call for call in self._calls if since <= parse_ms(call["ended_at"]) < until]
+        page, size = (int(self._query.get(name, "1")) for name in ("page", "per_page"))
+        return shown[(page - 1) * size : page * size]
+
+
+ORDERS: list[Callable[[dict[str, Any]], Any]] = [
+    lambda call: -call["id"],
+    lambda call: call["id"] ^ 1,
+    lambda call: call["id"] * 7 % 31,
+    lambda call: (call["id"] % 3, call["id"]),
+    lambda call: (call["id"] // 5 % 2, call["id"]),
+]
+
+
+class TestOrder:
+    """An API whose pages are not in the order of `ended_at`."""
+
+    @pytest.mark.parametrize("times", [1, 2, None])
+    @pytest.mark.parametrize("on", [1, 2])
+    def test_a_page_out_of_order_loses_nothing(self, on: int, times: int | None) -> None:
+        with Sandbox(calls(), faults=[Fault(on=on, times=times, calls=lambda page: page[::-1])]) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == ALL
+            assert tap.bookmark == minute(30)
+
+    @pytest.mark.parametrize("key", ORDERS)
+    @pytest.mark.parametrize("headers", [{}, {"Link": None}])
+    @pytest.mark.parametrize("page_size", [1, 4, 10, 1000])
+    def test_another_order_loses_nothing_or_fails_or_leaves_a_warning(
+        self, key: Callable[[dict[str, Any]], Any], headers: dict[str, Any], page_size: int
+    ) -> None:
+        faults = [OtherOrder(calls(), key).fault, Fault(times=None, headers=headers)]
+        with Sandbox(calls(), faults=faults) as api:
+            tap = reader(api, page_size, expect_complete=False)
+            run = tap.run()
+        assert run.exit_code == 1 or tap.ids == ALL or "but returned" in run.warnings[0]
+
+    @pytest.mark.parametrize("key", ORDERS[:3])
+    @pytest.mark.parametrize("page_size", [4, 10])
+    def test_another_order_within_the_pages_loses_nothing_without_a_total(
+        self, key: Callable[[dict[str, Any]], Any], page_size: int
+    ) -> None:
+        faults = [OtherOrder(calls(), key).fault, Fault(times=None, headers={"X-Total-Count": None})]
+        with Sandbox(calls(), faults=faults) as api:
+            assert set(reader(api, page_size).green_run().ids()) == ALL
+
+    def test_the_descending_order_is_read_completely(self) -> None:
+        faults = [OtherOrder(calls(), lambda call: -call["id"]).fault]
+        with Sandbox(calls(), faults=faults) as api:
+            tap = reader(api)
+            tap.green_run()
+            assert tap.ids == ALL
+            assert tap.bookmark == minute(30)
+
+    @pytest.mark.parametrize("headers", [{}, {"X-Total-Count": None}])
+    def test_no_bookmark_passes_an_unread_call_while_pages_are_out_of_order(self, headers: dict[str, Any]) -> None:
+        faults = [OtherOrder(calls(), lambda call: -call["id"]).fault, Fault(times=None, headers=headers)]
+        for lines in range(4, 40, 6):
+            with Sandbox(calls(), faults=faults) as api:
+                tap = reader(api)
+                assert tap.run(kill_after_lines=lines).exit_code == KILLED
+                unread = [call["ended_at"] for call in calls() if call["id"] not in tap.ids]
+                assert all(tap.bookmark <= ended_at for ended_at in unread)
+                tap.green_run()
+                assert tap.ids == ALL

@@ -1,139 +1,39 @@
-"""A record of `calls` is the API's call, word for word."""
+"""A record of `calls` is the API's call, unchanged; a field that does not fit the schema is dropped or null."""
 
 from __future__ import annotations
 
 import copy
 import json
+import re
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from conftest import a_call
+import pytest
+from factories import a_call, a_participation, minute
 from jsonschema import Draft202012Validator, FormatChecker
 
-from tap_tuple import instants
 from tap_tuple.sandbox import Sandbox, generate_calls
+from tap_tuple.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Run, TapRunner
+    from runners import Run, TapRunner
+
+    Settings = Callable[..., dict[str, Any]]
 
 CALLS = generate_calls(300, now=datetime(2024, 4, 1, tzinfo=timezone.utc))
-PARTICIPATION = {
-    "id": 7,
-    "joined_at": "2024-03-01T10:00:00.000Z",
-    "left_at": None,
-    "user": {"email": "zoë.müller+x@example.com"},
-}
+SECRET = "very-secret"
 
 
 def unknown_fields(run: Run) -> list[str]:
-    lines = [line for line in run.log.splitlines() if "field that this version does not know" in line]
-    assert all("| INFO " in line for line in lines)
-    return [line.rpartition(" ")[2] for line in lines]
+    return [line.rpartition(" ")[2].strip("`") for line in run.warnings if "Ignoring unknown field" in line]
 
 
-def schema(run: Run) -> dict[str, Any]:
-    (message,) = [m for m in run.messages if m["type"] == "SCHEMA" and m["stream"] == "calls"]
+def schema(run: Run, stream: str = "calls") -> dict[str, Any]:
+    (message,) = [m for m in run.messages if m["type"] == "SCHEMA" and m["stream"] == stream]
     whole: dict[str, Any] = message["schema"]
     return whole
-
-
-def test_each_call_comes_out_as_the_api_gave_it(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    with Sandbox(CALLS) as api:
-        run = tap(settings(api, page_size=100))
-        assert len(api.requests) == 3
-        expected = api.calls
-    assert [json.dumps(record) for record in run.records()] == [json.dumps(call) for call in expected]
-    assert unknown_fields(run) == []
-    emails = {stay["user"]["email"] for call in expected for stay in call["call_participations"]}
-    assert not [email for email in emails if email in run.log]
-
-
-def test_records_are_valid_against_the_schema_that_comes_before_them(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    calls = [*CALLS, {"id": 1, "ended_at": "2024-04-01T00:00:00.000Z"}]
-    with Sandbox(calls) as api:
-        run = tap(settings(api))
-    kinds = [m["type"] for m in run.messages if m.get("stream") == "calls"]
-    assert kinds == ["SCHEMA"] + ["RECORD"] * 301
-    checker = FormatChecker()
-    checker.checks("date-time", ValueError)(lambda text: text is None or instants.parse(text))
-    validator = Draft202012Validator({**schema(run), "additionalProperties": False}, format_checker=checker)
-    assert [error.message for record in run.records() for error in validator.iter_errors(record)] == []
-
-
-def test_what_a_call_lacks_is_null(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    ended_at = "2024-03-01T10:00:00.000Z"
-    stays = [{"id": 7}, {"id": 8, "user": {}}, {"id": 9, "user": None, "joined_at": None, "left_at": None}]
-    calls = [
-        {"id": 1, "ended_at": ended_at},
-        a_call(2, ended_at, started_at=None, duration_seconds=None, call_participations=None),
-        a_call(3, ended_at, call_participations=stays),
-    ]
-    with Sandbox(calls) as api:
-        run = tap(settings(api))
-    bare = {"started_at": None, "ended_at": ended_at, "duration_seconds": None, "call_participations": None}
-    nothing = {"joined_at": None, "left_at": None, "user": None}
-    expected = [{"id": 7, **nothing}, {"id": 8, **nothing, "user": {"email": None}}, {"id": 9, **nothing}]
-    assert run.exit_code == 0
-    assert run.records() == [
-        {"id": 1, **bare},
-        {"id": 2, **bare},
-        a_call(3, ended_at, call_participations=expected),
-    ]
-
-
-def test_a_field_that_the_schema_does_not_know_is_left_out_and_named_once(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    known = [
-        a_call(
-            number, f"2024-03-0{number}T10:00:00.000Z", call_participations=[PARTICIPATION, {**PARTICIPATION, "id": 8}]
-        )
-        for number in range(1, 7)
-    ]
-    given = copy.deepcopy(known)
-    for call in given[1:]:
-        call["recording"] = {"url": "https://example.com/very-secret"}
-        for stay in call["call_participations"]:
-            stay["device"] = "very-secret"
-            stay["user"]["name"] = "very-secret"
-    given[5]["zz"] = None
-    with Sandbox(given) as api:
-        run = tap(settings(api, page_size=2))
-        assert len(api.requests) == 3
-    assert run.exit_code == 0
-    assert run.records() == known
-    assert sorted(unknown_fields(run)) == [
-        "call_participations.device",
-        "call_participations.user.name",
-        "recording",
-        "zz",
-    ]
-    assert b"very-secret" not in run.output
-    assert "very-secret" not in run.log
-
-
-def test_numbers_keep_every_digit(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    numbers = [-1, 0, 2**31, 2**53 + 1, 2**63 - 1]
-    calls = [a_call(number, "2024-03-01T10:00:00.000Z", duration_seconds=number) for number in numbers]
-    with Sandbox(calls) as api:
-        run = tap(settings(api))
-    assert run.exit_code == 0
-    assert [(record["id"], record["duration_seconds"]) for record in run.records()] == [
-        *zip(numbers, numbers, strict=True)
-    ]
-
-
-def test_texts_keep_every_character(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    email = 'zoë "\\\n\t\u2028 😀 <&>@example.com'
-    stay = {**PARTICIPATION, "user": {"email": email}}
-    with Sandbox([a_call(1, "2024-03-01T10:00:00.000Z", call_participations=[stay])]) as api:
-        run = tap(settings(api))
-    assert run.records()[0]["call_participations"] == [stay]
-    assert run.records("call_participations")[0]["user_email"] == email
 
 
 def fields(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -145,36 +45,193 @@ def fields(part: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
         yield from fields(part["items"], path)
 
 
-def test_every_field_of_the_schema_is_described_and_all_but_the_id_may_be_null(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    with Sandbox() as api:
-        whole = schema(tap(settings(api)))
-    named = dict(fields(whole))
-    assert list(named) == [
-        "id",
-        "started_at",
-        "ended_at",
-        "duration_seconds",
+class TestUnchanged:
+    """Valid calls."""
+
+    def test_each_call_is_written_as_the_api_returned_it(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(CALLS) as api:
+            run = tap(settings(api, page_size=100))
+            expected = api.calls
+        assert [json.dumps(record) for record in run.records()] == [json.dumps(call) for call in expected]
+        assert unknown_fields(run) == []
+        emails = {stay["user"]["email"] for call in expected for stay in call["call_participations"]}
+        assert not [email for email in emails if email in run.log]
+
+    @pytest.mark.parametrize("stream", ["calls", "call_participations"])
+    def test_records_are_valid_against_the_schema_before_them(
+        self, tap: TapRunner, settings: Settings, stream: str
+    ) -> None:
+        with Sandbox([*CALLS, {"id": 1, "ended_at": "2024-04-01T00:00:00.000Z"}]) as api:
+            run = tap(settings(api))
+        kinds = [m["type"] for m in run.messages if m.get("stream") == stream]
+        assert kinds == ["SCHEMA"] + ["RECORD"] * len(run.records(stream))
+        checker = FormatChecker()
+        checker.checks("date-time", ValueError)(lambda text: text is None or bool(parse_timestamp(str(text))))
+        whole = {**schema(run, stream), "additionalProperties": False}
+        validator = Draft202012Validator(whole, format_checker=checker)
+        assert [error.message for record in run.records(stream) for error in validator.iter_errors(record)] == []
+
+    def test_numbers_keep_every_digit(self, tap: TapRunner, settings: Settings) -> None:
+        numbers = [-1, 0, 2**31, 2**53 + 1, 2**63 - 1]
+        with Sandbox([a_call(number, minute(1), duration_seconds=number) for number in numbers]) as api:
+            run = tap(settings(api))
+        assert [(record["id"], record["duration_seconds"]) for record in run.records()] == [
+            *zip(numbers, numbers, strict=True)
+        ]
+
+    def test_strings_keep_every_character(self, tap: TapRunner, settings: Settings) -> None:
+        email = 'zoë "\\\n\t\u2028 😀 <&>@example.com'
+        stay = a_participation(7, email)
+        with Sandbox([a_call(1, minute(1), call_participations=[stay])]) as api:
+            run = tap(settings(api))
+        assert run.records()[0]["call_participations"] == [stay]
+        assert run.records("call_participations")[0]["user_email"] == email
+
+
+class TestMissingAndUnknownFields:
+    """Fields that the schema has and the call does not, and the other way round."""
+
+    def test_a_missing_field_is_null(self, tap: TapRunner, settings: Settings) -> None:
+        stays = [{"id": 7}, {"id": 8, "user": {}}, {"id": 9, "user": None, "joined_at": None, "left_at": None}]
+        calls = [
+            {"id": 1, "ended_at": minute(1)},
+            a_call(2, minute(2), started_at=None, duration_seconds=None, call_participations=None),
+            a_call(3, minute(3), call_participations=stays),
+        ]
+        with Sandbox(calls) as api:
+            run = tap(settings(api))
+        bare = {"started_at": None, "duration_seconds": None, "call_participations": None}
+        nothing = {"joined_at": None, "left_at": None, "user": None}
+        assert run.exit_code == 0
+        assert run.records() == [
+            {"id": 1, "ended_at": minute(1), **bare},
+            {"id": 2, "ended_at": minute(2), **bare},
+            a_call(
+                3,
+                minute(3),
+                call_participations=[
+                    {"id": 7, **nothing},
+                    {"id": 8, **nothing, "user": {"email": None}},
+                    {"id": 9, **nothing},
+                ],
+            ),
+        ]
+        assert [row["id"] for row in run.records("call_participations")] == [7, 8, 9]
+
+    def test_an_unknown_field_is_dropped_and_named_once(self, tap: TapRunner, settings: Settings) -> None:
+        stays = [a_participation(7), a_participation(8)]
+        known = [a_call(number, minute(number), call_participations=stays) for number in range(1, 7)]
+        returned = copy.deepcopy(known)
+        for call in returned[1:]:
+            call["recording"] = {"url": f"https://example.com/{SECRET}"}
+            for stay in call["call_participations"]:
+                stay["device"] = SECRET
+                stay["user"]["name"] = SECRET
+        returned[5]["zz"] = None
+        with Sandbox(returned) as api:
+            run = tap(settings(api, page_size=2))
+        assert run.exit_code == 0
+        assert run.records() == known
+        expected = ["call_participations.device", "call_participations.user.name", "recording", "zz"]
+        assert sorted(unknown_fields(run)) == expected
+        assert SECRET.encode() not in run.output
+        assert SECRET not in run.log
+
+
+INVALID: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "string duration": ({"duration_seconds": SECRET}, {"duration_seconds": None}, "duration_seconds"),
+    "boolean duration": ({"duration_seconds": True}, {"duration_seconds": None}, "duration_seconds"),
+    "fraction": ({"duration_seconds": 1800.5}, {"duration_seconds": None}, "duration_seconds"),
+    "number as time": ({"started_at": 1773532800}, {"started_at": None}, "started_at"),
+    "no time": ({"started_at": SECRET}, {"started_at": None}, "started_at"),
+    "time without a zone": ({"started_at": "2026-03-15T00:13:00"}, {"started_at": None}, "started_at"),
+    "impossible date": ({"started_at": "2026-02-30T00:13:00Z"}, {"started_at": None}, "started_at"),
+    "object instead of an array": ({"call_participations": {}}, {"call_participations": None}, "call_participations"),
+    "strings instead of objects": (
+        {"call_participations": [SECRET, {"id": 7}]},
+        {"call_participations": [None, {"id": 7, "joined_at": None, "left_at": None, "user": None}]},
         "call_participations",
-        "call_participations.[]",
-        "call_participations.id",
-        "call_participations.joined_at",
-        "call_participations.left_at",
+    ),
+    "string instead of a user": (
+        {"call_participations": [{"id": 7, "user": SECRET}]},
+        {"call_participations": [{"id": 7, "joined_at": None, "left_at": None, "user": None}]},
         "call_participations.user",
+    ),
+    "array instead of an e-mail address": (
+        {"call_participations": [{"id": 7, "user": {"email": [SECRET]}}]},
+        {"call_participations": [{"id": 7, "joined_at": None, "left_at": None, "user": {"email": None}}]},
         "call_participations.user.email",
-    ]
-    assert [name for name, field in named.items() if len(field.get("description", "")) < len("The person.")] == []
-    assert [name for name, field in named.items() if "null" not in field["type"]] == ["id"]
-    assert whole["description"]
-    datetimes = [name for name, field in named.items() if field.get("format") == "date-time"]
-    assert datetimes == [name for name in named if name.endswith("_at")]
-    Draft202012Validator.check_schema(whole)
+    ),
+    "impossible date in a participation": (
+        {"call_participations": [{"id": 7, "joined_at": "2026-02-30T00:13:00Z", "left_at": minute(3)}]},
+        {"call_participations": [{"id": 7, "joined_at": None, "left_at": minute(3), "user": None}]},
+        "joined_at",
+    ),
+}
 
 
-def test_the_schema_names_the_keys(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    with Sandbox() as api:
-        messages = tap(settings(api)).messages
-    (message,) = [m for m in messages if m["type"] == "SCHEMA" and m["stream"] == "calls"]
-    assert message["key_properties"] == ["id"]
-    assert message["bookmark_properties"] == ["ended_at"]
+class TestInvalidFields:
+    """Fields of another type than the schema says."""
+
+    @pytest.mark.parametrize("name", INVALID)
+    def test_an_invalid_field_is_null_and_named_with_the_call(
+        self, tap: TapRunner, settings: Settings, name: str
+    ) -> None:
+        invalid, written, field = INVALID[name]
+        calls = [a_call(1, minute(1)), a_call(2, minute(2), **invalid), a_call(3, minute(3), **invalid)]
+        with Sandbox(calls) as api:
+            run = tap(settings(api, requests_per_minute=60))
+        assert run.exit_code == 0, run.log
+        assert run.records() == [calls[0], a_call(2, minute(2), **written), a_call(3, minute(3), **written)]
+        (warning,) = run.warnings
+        assert re.search(rf"Field `{field}` is not .+: writing null \(first in call 2\)$", warning)
+        assert SECRET not in run.log
+
+    @pytest.mark.parametrize("duration", [1800.0, 0.0, -5.0, 1e3])
+    def test_an_integral_float_is_an_integer(self, tap: TapRunner, settings: Settings, duration: float) -> None:
+        with Sandbox([a_call(1, minute(1), duration_seconds=duration)]) as api:
+            run = tap(settings(api, requests_per_minute=60))
+        assert run.exit_code == 0
+        assert f'"duration_seconds":{int(duration)},'.encode() in run.output
+        assert run.warnings == []
+
+    def test_a_participation_without_id_is_an_error_of_its_stream_alone(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
+        with Sandbox([a_call(1, minute(1), call_participations=[{"id": "x", "joined_at": minute(0)}])]) as api:
+            run = tap(settings(api))
+        assert run.exit_code == 1
+        assert "Invalid call 1: a participation has no `id`" in run.errors[0]
+        assert "Deselect that stream" in run.errors[0]
+
+
+class TestSchemas:
+    """The SCHEMA messages."""
+
+    def test_every_field_of_calls_is_described_and_all_but_the_id_can_be_null(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
+        with Sandbox() as api:
+            whole = schema(tap(settings(api)))
+        named = dict(fields(whole))
+        stay = ["id", "joined_at", "left_at", "user", "user.email"]
+        assert list(named) == [
+            *("id", "started_at", "ended_at", "duration_seconds", "call_participations", "call_participations.[]"),
+            *(f"call_participations.{name}" for name in stay),
+        ]
+        assert [name for name, field in named.items() if len(field.get("description", "")) < len("The person.")] == []
+        assert [name for name, field in named.items() if "null" not in field["type"]] == ["id"]
+        assert whole["description"]
+        datetimes = [name for name, field in named.items() if field.get("format") == "date-time"]
+        assert datetimes == [name for name in named if name.endswith("_at")]
+        Draft202012Validator.check_schema(whole)
+
+    @pytest.mark.parametrize(
+        ("stream", "replication_key"), [("calls", "ended_at"), ("call_participations", "call_ended_at")]
+    )
+    def test_the_keys_are_named(self, tap: TapRunner, settings: Settings, stream: str, replication_key: str) -> None:
+        with Sandbox() as api:
+            messages = tap(settings(api)).messages
+        (message,) = [m for m in messages if m["type"] == "SCHEMA" and m["stream"] == stream]
+        assert message["key_properties"] == ["id"]
+        assert message["bookmark_properties"] == [replication_key]

@@ -1,44 +1,37 @@
-"""No secret in any log, no token at another origin, and proxies and certificates as users of `requests` expect."""
+"""No secret in any output, and no token for any other host."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-import threading
-from contextlib import contextmanager, suppress
-from types import SimpleNamespace
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import trustme
-from background import hurried
-from conftest import TOKEN, TapRunner, a_call
+from airbyte_source import SourceRunner
+from factories import TOKEN, a_call, minute
+from tunnels import tuple_hosts, untouched
 
 from tap_tuple.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from runners import TapRunner
 
     Settings = Callable[..., dict[str, Any]]
 
 SECRET_TOKEN = "sk-tuple-0123456789abcdef"
 EMAIL = "alice@example.com"
-BODY = "what-stood-in-the-body"
+BODY = "content-of-the-body"
 DEBUG = {"TAP_TUPLE_LOGLEVEL": "DEBUG"}
 ALL = list(range(1, 31))
-
-# Trusted by nobody who is not told to.
-AUTHORITY = trustme.CA()
-CERTIFICATE = AUTHORITY.issue_cert("localhost", "api.example.com", "127.0.0.1")
+APP = "https://app.tuple.app/api/v2"
+PRODUCTION = "https://production.tuple.app/api/v2"
 
 
 def calls() -> list[dict[str, Any]]:
-    participation = {"id": 7, "joined_at": None, "left_at": None, "user": {"email": EMAIL}}
-    return [
-        a_call(number, f"2026-03-15T00:{number:02}:00.000Z", call_participations=[{**participation, "id": number}])
-        for number in ALL
-    ]
+    participation = {"joined_at": None, "left_at": None, "user": {"email": EMAIL}}
+    return [a_call(number, minute(number), call_participations=[{"id": number, **participation}]) for number in ALL]
 
 
 def assert_no_secrets(log: str) -> None:
@@ -46,305 +39,270 @@ def assert_no_secrets(log: str) -> None:
         assert secret not in log
 
 
-def page_with(call: dict[str, Any]) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
-    return lambda page: [*page[:-1], {**page[-1], **call}]
+def page_with(**fields: object) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda page: [*page[:-1], {**page[-1], **fields}]
 
 
 HTML = f"<html>{BODY} {EMAIL} {SECRET_TOKEN}</html>".encode()
+SECOND: dict[str, Any] = {"when": lambda request: request.query["since"] > minute(5), "times": None}
 FAILURES: dict[str, dict[str, Any]] = {
-    **{f"{status}": {"status": status, "body": HTML} for status in (401, 404, 422, 500)},
-    "refused too long": {"status": 429, "body": HTML, "headers": {"Retry-After": "7200"}},
+    **{f"{status}": {"status": status, "body": HTML} for status in (401, 403, 418, 451, 500, 599, 999)},
+    "rate limit": {"status": 429, "body": HTML, "headers": {"Retry-After": "7200"}},
     "redirect": {
         "status": 302,
         "body": HTML,
-        "headers": {"Location": f"https://{EMAIL}:{SECRET_TOKEN}@elsewhere.invalid/?{EMAIL}={SECRET_TOKEN}"},
+        "headers": {
+            "Location": f"https://{EMAIL}:{SECRET_TOKEN}@elsewhere.invalid/{SECRET_TOKEN}?{EMAIL}={SECRET_TOKEN}"
+        },
     },
     "HTML": {"body": HTML},
-    "half a JSON": {"body": f'[{{"id": 1, "user": "{BODY} {EMAIL} {SECRET_TOKEN}'.encode()},
+    "truncated JSON": {"body": f'[{{"id": 1, "user": "{BODY} {EMAIL} {SECRET_TOKEN}'.encode()},
     "object": {"body": f'{{"{BODY}": "{EMAIL} {SECRET_TOKEN}"}}'.encode()},
     "string": {"body": f'"{BODY} {EMAIL} {SECRET_TOKEN}"'.encode()},
-    "text as id": {"calls": page_with({"id": EMAIL})},
-    "text as ended_at": {"calls": page_with({"ended_at": f"{BODY} {EMAIL}"})},
-    "text as duration": {"calls": page_with({"duration_seconds": f"{BODY} {EMAIL}"})},
-    "text as participations": {"calls": page_with({"call_participations": EMAIL})},
-    "text as participation": {"calls": page_with({"call_participations": [EMAIL]})},
-    "text as user": {"calls": page_with({"call_participations": [{"id": 1, "user": EMAIL}]})},
-    "array as e-mail": {"calls": page_with({"call_participations": [{"id": 1, "user": {"email": [EMAIL]}}]})},
-    "participation without id": {"calls": page_with({"call_participations": [{"user": {"email": EMAIL}}]})},
-    "link with a user": {"headers": {"Link": f'<https://{EMAIL}:{SECRET_TOKEN}@127.0.0.1/>; rel="next"'}},
-    "no link": {"headers": {"Link": None}},
+    "invalid id": {"calls": page_with(id=EMAIL)},
+    "invalid ended_at": {"calls": page_with(ended_at=f"{BODY} {EMAIL}")},
+    "participation without id": {"calls": page_with(call_participations=[{"user": {"email": EMAIL}}])},
     "reset": {"connection": "reset"},
     "cut": {"connection": "cut"},
 }
+WARNINGS: dict[str, dict[str, Any]] = {
+    "invalid duration": {"calls": page_with(duration_seconds=f"{BODY} {EMAIL}")},
+    "invalid participations": {"calls": page_with(call_participations=EMAIL)},
+    "invalid participation": {"calls": page_with(call_participations=[EMAIL])},
+    "invalid user": {"calls": page_with(call_participations=[{"id": 1, "user": EMAIL}])},
+    "invalid e-mail address": {"calls": page_with(call_participations=[{"id": 1, "user": {"email": [EMAIL]}}])},
+    "link with a user": {"headers": {"Link": f'<https://{EMAIL}:{SECRET_TOKEN}@127.0.0.1/>; rel="next"'}},
+    "unknown field": {"calls": page_with(recorded_by=f"{BODY} {EMAIL}", nested={"of": [EMAIL]})},
+    "unknown field that is an address": {"calls": page_with(**{EMAIL: True})},
+    "unknown field that is the token": {"calls": page_with(**{SECRET_TOKEN: True})},
+}
 
 
-@pytest.mark.parametrize("name", FAILURES)
-def test_no_failure_puts_a_token_a_body_or_an_address_into_a_log(name: str, settings: Settings, tmp_path: Path) -> None:
-    with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(page=2, times=None, **FAILURES[name])]) as api:
-        config = settings(api, auth_token=SECRET_TOKEN, page_size=10, request_timeout=1)
-        run = hurried(tmp_path)(config, env=DEBUG)
-        assert run.exit_code == 1
+@pytest.mark.usefixtures("_short_waits")
+class TestLogs:
+    """The log at level DEBUG."""
+
+    @pytest.mark.parametrize("name", FAILURES)
+    def test_no_failure_logs_a_token_a_body_or_an_address(self, name: str, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**SECOND, **FAILURES[name])]) as api:
+            run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10, request_timeout=1), env=DEBUG)
+        assert run.exit_code == 1, run.log
         assert len(run.errors) == 1
         assert "| DEBUG " in run.log
-        assert len(api.requests) >= 2
+        assert "bug" not in run.errors[0]
         assert_no_secrets(run.log)
 
+    @pytest.mark.parametrize("name", WARNINGS)
+    def test_no_warning_logs_a_token_a_body_or_an_address(self, name: str, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**SECOND, **WARNINGS[name])]) as api:
+            run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10), env=DEBUG)
+        assert run.exit_code == 0, run.log
+        assert_no_secrets(run.log)
 
-def test_a_good_run_puts_no_token_body_or_address_into_a_log(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls(), token=SECRET_TOKEN) as api:
-        run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10), env=DEBUG)
+    def test_a_complete_run_logs_no_token_body_or_address(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(calls(), token=SECRET_TOKEN) as api:
+            run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10), env=DEBUG)
+            assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {SECRET_TOKEN}"}
+            assert all(SECRET_TOKEN not in request.raw_target for request in api.requests)
         assert run.exit_code == 0
         assert run.ids() == ALL
-        assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {SECRET_TOKEN}"}
-        assert all(SECRET_TOKEN not in request.raw_target for request in api.requests)
         assert "| DEBUG " in run.log
         assert_no_secrets(run.log)
         assert SECRET_TOKEN.encode() not in run.output
 
-
-def test_unknown_fields_are_named_and_what_they_hold_is_not(tap: TapRunner, settings: Settings) -> None:
-    new = [{**call, "recorded_by": f"{BODY} {EMAIL}", "nested": {"of": [EMAIL]}} for call in calls()]
-    with Sandbox(new) as api:
-        run = tap(settings(api), env=DEBUG)
-        assert run.exit_code == 0
-        assert "recorded_by" in run.log
-        assert_no_secrets(run.log)
-
-
-def test_a_field_that_is_called_after_an_address_is_not_named(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox([{**call, EMAIL: True} for call in calls()]) as api:
-        run = tap(settings(api), env=DEBUG)
-        assert run.exit_code == 0
-        assert run.ids() == ALL
-        assert EMAIL not in run.log
-
-
-@pytest.mark.parametrize("config", [{"auth_token": f"{SECRET_TOKEN}\n"}, {"auth_token": [SECRET_TOKEN]}])
-def test_a_token_that_cannot_be_used_is_refused_without_being_repeated(
-    config: dict[str, Any], tap: TapRunner, settings: Settings
-) -> None:
-    with Sandbox(calls()) as api:
-        run = tap(settings(api, **config), env=DEBUG)
+    def test_a_token_that_a_server_repeats_is_hidden(self, tap_process: TapRunner, settings: Settings) -> None:
+        headers = {"Location": f"https://{SECRET_TOKEN}.example.com/"}
+        config = tap_process.folder / "log.yaml"
+        config.write_text(
+            "version: 1\ndisable_existing_loggers: false\n"
+            "handlers: {h: {class: logging.StreamHandler}}\nloggers: {tap-tuple: {handlers: [h]}}\n",
+            encoding="utf-8",
+        )
+        with Sandbox(token=SECRET_TOKEN, faults=[Fault(status=302, headers=headers)]) as api:
+            run = tap_process(settings(api, auth_token=SECRET_TOKEN), env={"SINGER_SDK_LOG_CONFIG": str(config)})
         assert run.exit_code == 1
-        assert "auth_token" in run.errors[0]
-        assert_no_secrets(run.log)
-        assert api.requests == []
+        assert "redirects to https://***.example.com/ (302)" in run.log
+        assert SECRET_TOKEN not in run.log
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            {"auth_token": f"{SECRET_TOKEN}\n"},
+            {"auth_token": [SECRET_TOKEN]},
+            {SECRET_TOKEN: 1},
+            {"user_agent": f"{SECRET_TOKEN}\n"},
+            {"start_date": SECRET_TOKEN},
+            {"api_url": SECRET_TOKEN},
+            {"stream_maps": {SECRET_TOKEN: {}}},
+            {"stream_maps": {"calls": {SECRET_TOKEN: "__NULL__"}}},
+        ],
+    )
+    def test_an_invalid_setting_is_not_repeated(
+        self, config: dict[str, Any], tap: TapRunner, settings: Settings
+    ) -> None:
+        with Sandbox(calls()) as api:
+            run = tap(settings(api, **config), env=DEBUG)
+            assert api.requests == []
+        assert run.exit_code == 1
+        assert len(run.errors) == 1
+        assert SECRET_TOKEN not in run.log
 
 
-# ---------------------------------------------------------------- other origins
+class TestAirbyteSource:
+    """`source-tuple`, whose output is its log."""
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["check", "--config", json.dumps({"auth_token": SECRET_TOKEN})],
+            ["check", "--config", SECRET_TOKEN],
+            ["check", SECRET_TOKEN],
+            [SECRET_TOKEN],
+            ["check", f"--{SECRET_TOKEN}", "x"],
+            ["read", "--config", SECRET_TOKEN, "--catalog", SECRET_TOKEN, "--state", SECRET_TOKEN],
+        ],
+    )
+    def test_no_argument_is_repeated(self, tmp_path: Path, arguments: list[str]) -> None:
+        run = SourceRunner(tmp_path).run_arguments(arguments)
+        assert run.exit_code == 1
+        assert SECRET_TOKEN not in run.output.decode() + run.stderr
 
 
-@contextmanager
-def untouched() -> Iterator[str]:
-    """An origin to which nobody may so much as connect."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        yield f"http://127.0.0.1:{other.getsockname()[1]}"
-        other.setblocking(False)  # noqa: FBT003 - the method's only argument
-        with pytest.raises(BlockingIOError):
-            other.accept()
+@pytest.mark.usefixtures("_short_waits")
+class TestOtherHosts:
+    """The token goes to the API only."""
 
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_a_redirect_to_another_host_is_not_followed(self, status: int, tap: TapRunner, settings: Settings) -> None:
+        with untouched() as other:
+            headers = {"Location": f"{other}/api/v2/call_usage"}
+            with Sandbox(calls(), faults=[Fault(times=None, status=status, headers=headers)]) as api:
+                run = tap(settings(api))
+                assert run.exit_code == 1
+                assert (
+                    f"The API redirects to {other}/api/v2/call_usage ({status}), which is not followed" in run.errors[0]
+                )
+                assert "Check `api_url`." in run.errors[0]
+                assert len(api.requests) == 1
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_the_other_origin_sees_no_connection(
-    status: int, tap: TapRunner, settings: Settings
-) -> None:
-    with untouched() as other:
-        headers = {"Location": f"{other}/api/v2/call_usage"}
-        with Sandbox(calls(), faults=[Fault(on=1, times=None, status=status, headers=headers)]) as api:
+    def test_a_redirect_on_the_same_host_is_not_followed(self, tap: TapRunner, settings: Settings) -> None:
+        headers = {"Location": "/api/v3/call_usage"}
+        with Sandbox(calls(), faults=[Fault(times=None, status=308, headers=headers)]) as api:
             run = tap(settings(api))
             assert run.exit_code == 1
-            assert f"{other}/api/v2/call_usage" in run.errors[0]
-            assert "api_url" in run.errors[0]
+            assert api.url.replace("/v2", "/v3/call_usage") in run.errors[0]
             assert len(api.requests) == 1
 
-
-def test_a_redirect_on_the_apis_own_origin_is_not_followed_either(tap: TapRunner, settings: Settings) -> None:
-    headers = {"Location": "/api/v3/call_usage"}
-    with Sandbox(calls(), faults=[Fault(on=1, times=None, status=308, headers=headers)]) as api:
-        run = tap(settings(api))
-        assert run.exit_code == 1
-        assert api.url.replace("/v2", "/v3/call_usage") in run.errors[0]
-        assert len(api.requests) == 1
-
-
-@pytest.mark.parametrize("page", [1, 2])
-def test_a_next_link_to_another_origin_is_not_followed_and_that_origin_sees_no_connection(
-    page: int, tap: TapRunner, settings: Settings
-) -> None:
-    with untouched() as other:
-        link = f'<{other}{{path}}?{{query}}&page={page + 1}>; rel="next"'
-        with Sandbox(calls(), faults=[Fault(page=page, link=link)]) as api:
-            run = tap(settings(api, page_size=10))
-            assert run.exit_code == 1
-            assert f"leads to another place on {other} " in run.errors[0]
-            assert len(api.requests) == page
-            assert run.ids() == ALL[: 10 * page]
-
-
-def test_another_sandbox_that_a_link_names_gets_no_request(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls()) as other:
-        link = f'<{other.url}/call_usage?{{query}}&page=2>; rel="next"'
-        with Sandbox(calls(), faults=[Fault(page=1, link=link)]) as api:
-            assert tap(settings(api, page_size=10)).exit_code == 1
-        assert other.requests == []
-
-
-def test_a_login_in_netrc_does_not_take_the_place_of_the_token(
-    tap: TapRunner, settings: Settings, tmp_path: Path
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("default login alice password wonderland\n", encoding="utf-8")
-    netrc.chmod(0o600)
-    with Sandbox(calls()) as api:
-        assert tap(settings(api), env={"NETRC": str(netrc)}).exit_code == 0
-        assert [request.headers["authorization"] for request in api.requests] == [f"Bearer {TOKEN}"]
-
-
-# ---------------------------------------------------------------- TLS and proxies
-
-
-class Tunnel:
-    """Takes connections and passes their bytes on, behind TLS or as a proxy that is asked to CONNECT."""
-
-    def __init__(self, target_port: int | None, *, tls: bool) -> None:
-        self.connects: list[bytes] = []
-        self.seen = bytearray()
-        self._target_port = target_port
-        self._context = None
-        if tls:
-            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            CERTIFICATE.configure_cert(self._context)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = [self._socket]
-        self.port: int = self._socket.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def __enter__(self) -> Tunnel:  # noqa: PYI034 - `Self` is not in Python 3.10
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in self._open:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._socket.accept()
-                self._open.append(client)
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError):
-            if self._context:
-                client = self._context.wrap_socket(client, server_side=True)
-                self._open.append(client)
-            else:
-                head = b""
-                while not head.endswith(b"\r\n\r\n"):
-                    if not (byte := client.recv(1)):
-                        return
-                    head += byte
-                self.connects.append(head)
-                if self._target_port is None:
-                    client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                    client.shutdown(socket.SHUT_WR)
-                    return
-                client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            target = socket.create_connection(("127.0.0.1", self._target_port))
-            self._open.append(target)
-            threading.Thread(target=self._pass, args=(target, client), daemon=True).start()
-            self._pass(client, target)
-
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while taken := source.recv(1 << 16):
-                self.seen += taken
-                target.sendall(taken)
-            target.shutdown(socket.SHUT_WR)
-
-
-def port_of(api: Sandbox) -> int:
-    return int(api.url.split(":")[2].partition("/")[0])
-
-
-def trusting(folder: Path) -> dict[str, str]:
-    bundle = folder / "bundle.pem"
-    AUTHORITY.cert_pem.write_to_path(str(bundle))
-    return {"REQUESTS_CA_BUNDLE": str(bundle), "NO_PROXY": "", "no_proxy": ""}
-
-
-def test_certificates_in_requests_ca_bundle_are_trusted_and_an_http_link_stays_on_https(
-    tap: TapRunner, settings: Settings, tmp_path: Path
-) -> None:
-    with Sandbox(calls()) as api, Tunnel(port_of(api), tls=True) as front:
-        # Behind it, the API writes its links with `http`, as it does not know better.
-        run = tap(
-            settings(SimpleNamespace(url=f"https://localhost:{front.port}/api/v2"), page_size=10),
-            env=trusting(tmp_path),
-        )
-        assert run.exit_code == 0, run.log
-        assert run.ids() == ALL
-        assert [request.query.get("page", "1") for request in api.requests] == ["1", "2", "3"]
-
-
-def test_a_certificate_that_nobody_vouches_for_is_refused_before_the_token_is_sent(
-    settings: Settings, tmp_path: Path
-) -> None:
-    with Sandbox(calls()) as api, Tunnel(port_of(api), tls=True) as front:
-        stranger = {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
-        config = settings(SimpleNamespace(url=f"https://localhost:{front.port}/api/v2"))
-        run = hurried(tmp_path)(config, env=stranger)
-        assert run.exit_code == 1
-        assert len(run.errors) == 1
-        assert "no certificate that is trusted here" in run.errors[0]
-        assert "REQUESTS_CA_BUNDLE" in run.errors[0]
-        assert api.requests == []
-        assert not front.seen
-
-
-def test_https_proxy_is_asked_to_connect_and_sees_neither_token_nor_calls(
-    tap: TapRunner, settings: Settings, tmp_path: Path
-) -> None:
-    with (
-        Sandbox(calls()) as api,
-        Tunnel(port_of(api), tls=True) as front,
-        Tunnel(front.port, tls=False) as proxy,
-    ):
-        env = {**trusting(tmp_path), "HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"}
-        run = tap(settings(SimpleNamespace(url="https://api.example.com/api/v2"), page_size=10), env=env)
-        assert run.exit_code == 0, run.log
-        assert run.ids() == ALL
-        assert len(api.requests) == 3
-        assert {head.split(b" HTTP/")[0] for head in proxy.connects} == {b"CONNECT api.example.com:443"}
-        for secret in (TOKEN, EMAIL):
-            assert secret.encode() not in b"".join(proxy.connects) + proxy.seen
-
-
-def test_a_proxy_that_refuses_is_named_by_its_variable(settings: Settings, tmp_path: Path) -> None:
-    with Tunnel(None, tls=False) as proxy:
-        env = {"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}", "NO_PROXY": "", "no_proxy": ""}
-        run = hurried(tmp_path)(settings(SimpleNamespace(url="https://api.example.com/api/v2")), env=env)
-        assert run.exit_code == 1
-        assert len(run.errors) == 1
-        assert "HTTPS_PROXY" in run.errors[0]
-        assert len(proxy.connects) == 3
-        assert TOKEN.encode() not in b"".join(proxy.connects)
-
-
-def test_http_proxy_gets_the_requests_of_an_http_address(tap: TapRunner, settings: Settings) -> None:
-    with Sandbox(calls()) as proxy:
-        env = {"HTTP_PROXY": proxy.url.removesuffix("/api/v2"), "NO_PROXY": "", "no_proxy": ""}
-        run = tap(settings(SimpleNamespace(url="http://127.0.0.1:1/api/v2")), env=env)
-        assert [request.raw_target.partition("?")[0] for request in proxy.requests] == [
-            "http://127.0.0.1:1/api/v2/call_usage"
-        ]
-        assert run.exit_code == 1
-
-
-def test_no_proxy_goes_around_the_proxy(tap: TapRunner, settings: Settings) -> None:
-    with untouched() as other, Sandbox(calls()) as api:
-        run = tap(settings(api), env={"HTTP_PROXY": other, "NO_PROXY": "127.0.0.1"})
+    def test_a_link_to_another_host_is_requested_from_the_api(self, tap: TapRunner, settings: Settings) -> None:
+        with untouched() as other:
+            link = f'<{other}{{path}}?{{query}}&page=2>; rel="next"'
+            with Sandbox(calls(), faults=[Fault(times=None, link=link)]) as api:
+                run = tap(settings(api, page_size=10))
         assert run.exit_code == 0
-        assert len(api.requests) == 1
+        assert run.ids() == ALL
+
+    def test_credentials_in_netrc_do_not_replace_the_token(
+        self, tap: TapRunner, settings: Settings, tmp_path: Path
+    ) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("default login alice password wonderland\n", encoding="utf-8")
+        netrc.chmod(0o600)
+        with Sandbox(calls()) as api:
+            assert tap(settings(api), env={"NETRC": str(netrc)}).exit_code == 0
+            assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {TOKEN}"}
+
+
+class TestTuplesHosts:
+    """Tuple documents two hosts, which are one API over https."""
+
+    @pytest.mark.parametrize(("configured", "other"), [(APP, PRODUCTION), (PRODUCTION, APP)])
+    @pytest.mark.parametrize("status", [301, 302, 307, 308])
+    def test_a_redirect_between_them_is_followed_and_logged_once(
+        self, tap: TapRunner, settings: Settings, configured: str, other: str, status: int
+    ) -> None:
+        def is_configured(request: Any) -> bool:
+            return f"https://{request.headers['host']}" == configured.removesuffix("/api/v2")
+
+        headers = {"Location": f"{other}/call_usage"}
+        redirect = Fault(when=is_configured, times=None, status=status, headers=headers)
+        with Sandbox(calls(), faults=[redirect]) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url=configured, page_size=10), env=env)
+            assert len([request for request in api.requests if is_configured(request)]) == 1
+            assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {TOKEN}"}
+        assert run.exit_code == 0, run.log
+        assert run.ids() == ALL
+        suggestion = f"{configured} redirects to {other}. Set `api_url` to {other} to save a request"
+        assert len([line for line in run.log.splitlines() if suggestion in line and "| INFO " in line]) == 1
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            "http://production.tuple.app/api/v2/call_usage",
+            "https://production.tuple.app/users/sign_in",
+            "https://production.tuple.app/api/v2/call_usage/",
+            "https://production.tuple.app:8443/api/v2/call_usage",
+            "https://alice@production.tuple.app/api/v2/call_usage",
+            "https://production.tuple.app.example.com/api/v2/call_usage",
+            "https://tuple.app/api/v2/call_usage",
+            "https://app.tuple.app/api/v2/call_usage",
+            "//production.tuple.app",
+            "",
+        ],
+    )
+    def test_any_other_redirect_is_refused_and_names_both_addresses(
+        self, tap: TapRunner, settings: Settings, target: str
+    ) -> None:
+        redirect = Fault(times=None, status=302, headers={"Location": target})
+        with Sandbox(calls(), faults=[redirect]) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url=APP), env=env)
+            assert [request.headers["host"] for request in api.requests] == ["app.tuple.app"]
+        assert run.exit_code == 1
+        assert "which is not followed" in run.errors[0]
+        assert APP in run.errors[0]
+        assert PRODUCTION in run.errors[0]
+
+    def test_an_invalid_redirect_names_both_addresses(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(faults=[Fault(times=None, status=302, headers={"Location": "http://[::1"})]) as api:
+            run = tap(settings(api))
+        assert run.exit_code == 1
+        assert "Invalid URL of the API, of its redirect, or of the proxy." in run.errors[0]
+        assert PRODUCTION in run.errors[0]
+
+    def test_hosts_that_redirect_to_each_other_are_an_error(self, tap: TapRunner, settings: Settings) -> None:
+        faults = [
+            Fault(
+                when=lambda request, host=host: request.headers["host"] == host,  # type: ignore[misc]
+                times=None,
+                status=307,
+                headers={"Location": f"{target}/call_usage"},
+            )
+            for host, target in (("app.tuple.app", PRODUCTION), ("production.tuple.app", APP))
+        ]
+        with Sandbox(calls(), faults=faults) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url=APP), env=env)
+            assert len(api.requests) == 2
+        assert run.exit_code == 1
+        assert f"The API redirects to {APP}/call_usage (307)" in run.errors[0]
+
+    def test_another_host_is_not_redirected_to_one_of_them(self, tap: TapRunner, settings: Settings) -> None:
+        redirect = Fault(times=None, status=307, headers={"Location": f"{PRODUCTION}/call_usage"})
+        with Sandbox(calls(), faults=[redirect]) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url="https://api.example.com/api/v2"), env=env)
+            assert [request.headers["host"] for request in api.requests] == ["api.example.com"]
+        assert run.exit_code == 1
+
+    @pytest.mark.parametrize("host", [APP, PRODUCTION])
+    def test_a_link_may_name_either(self, tap: TapRunner, settings: Settings, host: str) -> None:
+        link = f'<{host}/call_usage?{{query}}&page=2>; rel="next"'
+        with Sandbox(calls(), faults=[Fault(times=None, link=link)]) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url=APP, page_size=10), env=env)
+            assert {request.headers["host"] for request in api.requests} == {"app.tuple.app"}
+        assert run.exit_code == 0
+        assert run.ids() == ALL
+
+    def test_a_404_names_the_other_address(self, tap: TapRunner, settings: Settings) -> None:
+        with Sandbox(calls(), faults=[Fault(status=404)]) as api, tuple_hosts(api, tap.folder) as env:
+            run = tap(settings(api, api_url=APP), env=env)
+        assert run.exit_code == 1
+        assert f"Not found (404): no usage API at {APP}." in run.errors[0]
+        assert PRODUCTION in run.errors[0]

@@ -1,211 +1,338 @@
-"""The state says up to where calls have been read; it is a public contract."""
+"""The state is a public contract: it contains the bookmark and the call counts of each stream."""
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 import re
-import signal
-from datetime import datetime, timezone
+from bisect import bisect_left
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from background import running, until
-from conftest import a_call, a_state
+from factories import REPLICATION_KEYS, a_call, a_call_per_minute, a_state, minute
+from scheduled import ScheduledTap
 
-from tap_tuple.sandbox import Fault, Sandbox, generate_calls
+from tap_tuple.api.calls import Call, Calls
+from tap_tuple.reading import Batch
+from tap_tuple.sandbox import Fault, Sandbox
+from tap_tuple.state import StreamState
+from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Run, TapRunner
+    from inprocess import InProcessTap
+
+    Settings = Callable[..., dict[str, Any]]
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CALLS = [a_call(number, f"2024-03-{number:02}T10:00:00.438Z") for number in range(1, 25)]
 
 
-def test_a_state_follows_each_page_with_the_end_of_the_last_call_written(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    with Sandbox(generate_calls(25, now=datetime(2024, 4, 1, tzinfo=timezone.utc))) as api:
-        run = tap(settings(api, page_size=10))
-        assert len(api.requests) == 3
-    written: list[str] = []
-    after: dict[int, str] = {}
-    for message in run.messages:
-        if message["type"] == "RECORD":
-            written += [message["record"]["ended_at"]] if message["stream"] == "calls" else []
-        elif message["type"] == "STATE" and not written:
-            assert message["value"] == {"bookmarks": {"call_participations": {}}}
-        elif message["type"] == "STATE":
-            assert message["value"] == a_state(written[-1]), "the whole of the state, and nothing else"
-            after[len(written)] = message["value"]["bookmarks"]["calls"]["replication_key_value"]
-    assert list(after) == [10, 20, 25]
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", bookmark) for bookmark in after.values())
-    assert list(after.values()) == sorted(after.values())
+def fixture(name: str) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((FIXTURES / name).read_text("utf-8"))
+    return state
 
 
-def test_a_team_without_calls_leaves_a_state_without_a_bookmark(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    with Sandbox() as api:
-        run = tap(settings(api))
-        assert len(api.requests) == 1
-        assert tap(settings(api), state=run.state).exit_code == 0
-        assert [request.query["since"] for request in api.requests] == ["1970-01-01T00:00:00.000Z"] * 2
-    assert run.exit_code == 0
-    assert run.state == {"bookmarks": {"call_participations": {}, "calls": {}}}
+def merged(old: Any, new: Any) -> Any:
+    """Merge a state into an earlier one as Meltano does: objects are merged, everything else is replaced."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{key: merged(old.get(key), value) for key, value in new.items()}}
+    return new
 
 
-@pytest.mark.parametrize(
-    ("ended_at", "bookmark"),
-    [
-        ("2024-03-01T10:00:00Z", "2024-03-01T10:00:00.000Z"),
-        ("2024-03-01T12:00:00.438999+02:00", "2024-03-01T10:00:00.438Z"),
-    ],
-)
-def test_a_bookmark_is_utc_with_milliseconds_and_a_z_however_the_api_writes(
-    tap: TapRunner, settings: Callable[..., Any], ended_at: str, bookmark: str
-) -> None:
-    with Sandbox([a_call(1, ended_at)]) as api:
-        run = tap(settings(api))
-        again = tap(settings(api, lookback_window=0), state=run.state)
-        assert api.requests[-1].query["since"] == bookmark
-    assert run.records()[0]["ended_at"] == ended_at
-    assert run.state == again.state == a_state(bookmark)
-    assert again.ids() == [1]
+class TestFormat:
+    def test_a_state_has_the_bookmark_and_the_call_counts_of_each_stream(
+        self, tap: InProcessTap, settings: Settings
+    ) -> None:
+        with Sandbox(a_call_per_minute()) as api:
+            run = tap(settings(api, page_size=10))
+        assert set(run.state) == {"bookmarks"}
+        assert set(run.state["bookmarks"]) == set(REPLICATION_KEYS)
+        for stream, key in REPLICATION_KEYS.items():
+            entry = run.state["bookmarks"][stream]
+            assert set(entry) == {"replication_key", "replication_key_value", "call_counts", "comparisons"}
+            assert entry["replication_key"] == key
+            assert entry["replication_key_value"] == minute(30)
+            instants, counts = zip(*entry["call_counts"], strict=True)
+            assert instants[0] == "1970-01-01T00:00:00Z"
+            assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", instant) for instant in instants)
+            assert list(instants) == sorted(set(instants))
+            assert sum(counts) == 30
+
+    def test_a_state_follows_each_page_with_the_end_of_the_last_call_written(
+        self, tap: InProcessTap, settings: Settings
+    ) -> None:
+        with Sandbox(a_call_per_minute(last=25)) as api:
+            run = tap(settings(api, page_size=10))
+        ended_at, sums = "", []
+        for message in run.messages:
+            if message["type"] == "RECORD" and message["stream"] == "calls":
+                ended_at = message["record"]["ended_at"]
+            elif message["type"] == "STATE" and ended_at:
+                for entry in message["value"]["bookmarks"].values():
+                    assert entry["replication_key_value"] == ended_at
+                    sums.append(sum(max(0, count) for _, count in entry["call_counts"]))
+        assert sums == sorted(sums)
+        assert sums[-1] == 25
+        assert len(run.states) >= 3
+
+    def test_a_team_without_calls_leaves_a_state_without_a_bookmark(
+        self, tap: InProcessTap, settings: Settings
+    ) -> None:
+        with Sandbox() as api:
+            run = tap(settings(api))
+            assert run.bookmark() is None
+            again = tap(settings(api), state=run.state)
+            assert {request.query["since"] for request in api.requests} == {"1970-01-01T00:00:00.000Z"}
+        assert again.exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("ended_at", "bookmark"),
+        [
+            ("2024-03-01T10:00:00Z", "2024-03-01T10:00:00.000Z"),
+            ("2024-03-01T12:00:00.438999+02:00", "2024-03-01T10:00:00.438Z"),
+        ],
+    )
+    def test_a_bookmark_is_in_utc_with_milliseconds_in_whatever_format_the_api_writes(
+        self, tap: InProcessTap, settings: Settings, ended_at: str, bookmark: str
+    ) -> None:
+        with Sandbox([a_call(1, ended_at)]) as api:
+            run = tap(settings(api))
+            again = tap(settings(api, lookback_window=0), state=run.state)
+        assert run.records()[0]["ended_at"] == ended_at
+        assert run.bookmark() == again.bookmark() == bookmark
 
 
-def test_a_lookback_reads_again_without_moving_the_bookmark_back(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    start = a_state("2024-03-20T10:00:00.438Z")
-    with Sandbox(CALLS[:15]) as api:
-        run = tap(settings(api, lookback_window=10 * 86400, page_size=2), state=start)
-        assert len(api.requests) == 3
-    assert run.ids() == [10, 11, 12, 13, 14, 15]
-    assert len(run.states) >= 3
-    assert [value for value in run.states if value != start] == []
+class TestBookmark:
+    def test_a_lookback_does_not_move_it_back(self, tap: InProcessTap, settings: Settings) -> None:
+        with Sandbox(CALLS[:15]) as api:
+            state = a_state("2024-03-20T10:00:00.438Z")
+            run = tap(settings(api, lookback_window=10 * 86400, page_size=2), state=state)
+        assert run.ids() == [10, 11, 12, 13, 14, 15]
+        bookmarks = {value["bookmarks"]["calls"]["replication_key_value"] for value in run.states}
+        assert bookmarks == {"2024-03-20T10:00:00.438Z"}
+
+    def test_a_deleted_newest_call_does_not_move_it_back(self) -> None:
+        with Sandbox(CALLS) as api:
+            tap = ScheduledTap(api)
+            tap.green_run()
+            api.delete(24, 23, 22)
+            tap.green_run()
+            assert tap.bookmark == "2024-03-24T10:00:00.438Z"
+            api.add(a_call(99, "2024-03-22T12:00:00.000Z"))
+            tap.green_run()
+            assert 99 in tap.ids
+
+    @pytest.mark.parametrize(
+        "bookmark",
+        [
+            "2024-03-04T10:00:00.438+00:00",
+            "2024-03-04T10:00:00.438999+00:00",
+            "2024-03-04T10:00:00Z",
+            "2024-03-04T10:00:00",
+            "2024-03-04T12:00:00.438+02:00",
+            "2024-03-04T05:00:00.438-05:00",
+            "2024-03-04",
+        ],
+    )
+    def test_it_is_read_in_any_format(self, tap: InProcessTap, settings: Settings, bookmark: str) -> None:
+        with Sandbox(CALLS[:4]) as api:
+            # Without a zone it is in UTC, in whatever zone the machine is.
+            run = tap(settings(api, lookback_window=0), state=a_state(bookmark), env={"TZ": "EST5"})
+            assert api.requests[0].query["since"] == format_timestamp(parse_timestamp(bookmark))
+        assert run.ids() == [4]
+        assert run.bookmark() == "2024-03-04T10:00:00.438Z"
+
+    def test_one_that_sorts_the_other_way_as_a_string_is_not_moved_back(
+        self, tap: InProcessTap, settings: Settings
+    ) -> None:
+        with Sandbox(CALLS[:4]) as api:
+            run = tap(settings(api, lookback_window=86400), state=a_state("2024-03-04T09:00:00.438-02:00"))
+        assert run.ids() == [4]
+        assert run.bookmark() == "2024-03-04T11:00:00.438Z"
+
+    @pytest.mark.parametrize("empty", [{}, {"bookmarks": {}}, {"bookmarks": {"calls": {}}}])
+    def test_without_one_a_run_begins_at_the_beginning(
+        self, tap: InProcessTap, settings: Settings, empty: dict[str, Any]
+    ) -> None:
+        with Sandbox(CALLS[:1]) as api:
+            run = tap(settings(api), state=empty)
+        assert run.ids() == [1]
+        assert run.bookmark() == "2024-03-01T10:00:00.438Z"
+
+    def test_a_run_that_fails_on_page_9_is_continued_on_page_9(self) -> None:
+        with Sandbox(CALLS, faults=[Fault(on=9, status=403)]) as api:
+            tap = ScheduledTap(api, {"page_size": 2, "lookback_window": 0})
+            failed = tap.run()
+            resumed = tap.green_run()
+        assert failed.exit_code == 1
+        assert resumed.ids()[0] == failed.ids()[-1] + 1
+        assert failed.ids() + resumed.ids() == list(range(1, 25))
 
 
-def test_a_late_call_within_the_lookback_is_read_by_the_next_run(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    with Sandbox(CALLS[:2]) as api:
-        first = tap(settings(api))
-        api.add(a_call(99, "2024-03-02T09:30:00.000Z"), a_call(98, "2024-03-02T08:30:00.000Z"))
-        second = tap(settings(api), state=first.state)
-    assert second.ids() == [99, 2], "an hour before the bookmark, and no more"
-    assert second.state == first.state
+class TestOrchestrators:
+    """What orchestrators do to a state between runs."""
+
+    def test_a_state_survives_meltanos_merge_into_the_one_before(self) -> None:
+        with Sandbox(CALLS) as api:
+            tap = ScheduledTap(api, {"page_size": 5})
+            tap.green_run(end_date="2024-03-10")
+            before = tap.state
+            api.delete(7, 8)
+            api.add(a_call(99, "2024-03-03T12:00:00.000Z"))
+            tap.green_run()
+            assert merged(before, tap.state) == tap.state
+            tap.state = merged(before, tap.state)
+            tap.green_run()
+            assert tap.counts_match()
+
+    @pytest.mark.parametrize("written", range(4, 40, 5))
+    def test_the_state_of_an_interrupted_run_survives_meltanos_merge(self, written: int) -> None:
+        with Sandbox(CALLS) as api:
+            tap = ScheduledTap(api, {"page_size": 5})
+            tap.green_run(end_date="2024-03-10")
+            before = tap.state
+            api.add(a_call(99, "2024-03-03T12:00:00.000Z"))
+            tap.run(kill_after_lines=written)
+            tap.state = merged(before, tap.state)
+            tap.green_run()
+            assert tap.ids >= {*range(1, 25), 99}
+
+    def test_a_state_is_read_in_another_order_of_its_keys_and_with_other_white_space(
+        self, tap: InProcessTap, settings: Settings
+    ) -> None:
+        with Sandbox(CALLS) as api:
+            state = tap(settings(api)).state
+            reordered = json.dumps(state, indent=4, sort_keys=True)
+            run = tap(settings(api), state=reordered)
+            assert len(api.requests) == 3
+        assert {**run.state["bookmarks"]["calls"], "comparisons": 0} == {
+            **state["bookmarks"]["calls"],
+            "comparisons": 0,
+        }
+
+    def test_the_sdks_notes_in_a_state_are_not_kept(self, tap: InProcessTap, settings: Settings) -> None:
+        state = a_state("2024-03-01T10:00:00.438Z")
+        state["bookmarks"]["calls"] |= {
+            "starting_replication_value": "2024-03-01T10:00:00.438Z",
+            "replication_key_signpost": "2024-03-01T10:00:00.438Z",
+            "progress_markers": {"replication_key_value": "2024-03-02T10:00:00.438Z"},
+        }
+        with Sandbox(CALLS[:4]) as api:
+            run = tap(settings(api), state=state)
+        assert set(run.state["bookmarks"]["calls"]) == set(run.state["bookmarks"]["call_participations"])
+
+    def test_other_streams_in_a_state_are_kept_as_they_are(self, tap: InProcessTap, settings: Settings) -> None:
+        other = {"replication_key": "left_at", "replication_key_value": "2024-03-02T00:00:00.000Z"}
+        state = {"bookmarks": {"something_else": other, **a_state("2024-03-01T10:00:00.438Z")["bookmarks"]}}
+        with Sandbox(CALLS[:4]) as api:
+            run = tap(settings(api), state=state)
+        assert run.state["bookmarks"]["something_else"] == other
+
+    @pytest.mark.parametrize("stream", ["calls", "call_participations"])
+    def test_an_entry_that_is_missing_makes_that_stream_read_everything(self, stream: str) -> None:
+        stored = a_call_per_minute(participations=1)
+        with Sandbox(stored) as api:
+            tap = ScheduledTap(api, {"lookback_window": 0})
+            tap.green_run()
+            del tap.state["bookmarks"][stream]
+            run = tap.green_run()
+        assert {name: len(run.records(name)) for name in REPLICATION_KEYS} == {
+            **dict.fromkeys(REPLICATION_KEYS, 0),
+            stream: 30,
+        }
+
+    def test_counts_that_are_removed_are_adopted_from_the_totals(self) -> None:
+        with Sandbox(CALLS) as api:
+            tap = ScheduledTap(api)
+            tap.green_run()
+            for entry in tap.state["bookmarks"].values():
+                del entry["call_counts"]
+            run = tap.green_run()
+            assert run.ids() == [24]
+            assert tap.counts_match()
 
 
-def test_a_bookmark_never_passes_the_end_of_the_window(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    beyond = Fault(on=1, times=None, calls=lambda calls: [*calls, a_call(99, "2024-03-05T00:00:00.000Z")])
-    with Sandbox(CALLS, faults=[beyond]) as api:
-        run = tap(settings(api, end_date="2024-03-05"))
-    assert run.exit_code == 0
-    assert run.ids() == [1, 2, 3, 4]
-    assert [value for value in run.states[1:] if value != a_state("2024-03-04T10:00:00.438Z")] == []
+class TestEarlierVersions:
+    def test_the_state_of_version_0_1_0_resumes_for_ever(self) -> None:
+        calls = [a_call(1, "2024-03-15T13:29:59.999Z"), a_call(2, "2024-03-15T14:30:00.438Z")]
+        with Sandbox(calls) as api:
+            tap = ScheduledTap(api, state=fixture("state-0.1.0.json"), expect_complete=False)
+            run = tap.green_run()
+            assert api.requests[0].query["since"] == "2024-03-15T13:30:00.438Z"
+            assert tap.counts_match()
+        assert run.ids() == [2]
+        assert run.warnings == []
+        for stream, entry in fixture("state-0.1.0.json")["bookmarks"].items():
+            assert entry.items() <= run.state["bookmarks"][stream].items()
+
+    def test_the_state_of_version_0_2_0_resumes_for_ever(self) -> None:
+        calls = a_call_per_minute(participations=1)
+        with Sandbox(calls) as api:
+            tap = ScheduledTap(api, {"lookback_window": 300}, state=fixture("state-0.2.0.json"), expect_complete=False)
+            assert tap.green_run().ids() == [25, 26, 27, 28, 29, 30]
+            assert len(tap.requests) == 2
+            assert tap.counts_match()
+            api.add(a_call(100, minute(4)))
+            api.delete(12, 13)
+            tap.green_run()
+            assert 100 in tap.ids
+            assert tap.counts_match()
+
+    def test_version_0_2_0_writes_the_format_of_its_fixture(self) -> None:
+        with Sandbox(a_call_per_minute(participations=1)) as api:
+            tap = ScheduledTap(api, {"lookback_window": 300, "page_size": 10})
+            tap.green_run()
+        written = fixture("state-0.2.0.json")["bookmarks"]
+        for stream, entry in tap.state["bookmarks"].items():
+            assert set(entry) == set(written[stream])
+            assert {**entry, "call_counts": 0, "comparisons": 0} == {
+                **written[stream],
+                "call_counts": 0,
+                "comparisons": 0,
+            }
+            assert [type(item) for item in entry["call_counts"][0]] == [str, int]
 
 
-@pytest.mark.parametrize(
-    ("bookmark", "since"),
-    [
-        ("2024-03-04T10:00:00.438+00:00", "2024-03-04T10:00:00.438Z"),
-        ("2024-03-04T10:00:00.438999+00:00", "2024-03-04T10:00:00.438Z"),
-        ("2024-03-04T10:00:00Z", "2024-03-04T10:00:00.000Z"),
-        ("2024-03-04T10:00:00", "2024-03-04T10:00:00.000Z"),
-        ("2024-03-04T12:00:00.438+02:00", "2024-03-04T10:00:00.438Z"),
-        ("2024-03-04", "2024-03-04T00:00:00.000Z"),
-    ],
-)
-def test_a_state_file_of_any_format_resumes_at_its_instant(
-    tap: TapRunner, settings: Callable[..., Any], bookmark: str, since: str
-) -> None:
-    with Sandbox(CALLS[:4]) as api:
-        # Where no zone is named it is UTC, wherever the machine stands.
-        run = tap(settings(api, lookback_window=0), state=a_state(bookmark), env={"TZ": "EST5"})
-        assert [request.query["since"] for request in api.requests] == [since]
-    assert run.exit_code == 0
-    assert run.ids() == [4]
-    assert run.bookmark() == "2024-03-04T10:00:00.438Z", "compared as instants, not as texts"
+class TestSize:
+    """The size of the state after many runs, without the requests of these runs."""
 
+    @pytest.mark.parametrize(
+        ("weeks", "days", "hours", "lookback_window"),
+        [(420, 700, 900, 3600), (0, 500, 300, 0), (0, 500, 300, 3 * 86400), (0, 800, 300, 365 * 86400)],
+    )
+    def test_ten_years_of_runs_take_at_most_4_kb_per_stream(
+        self, weeks: int, days: int, hours: int, lookback_window: int
+    ) -> None:
+        # Earlier runs are rarer, as their spans are merged in any case.
+        rng = random.Random(days)  # noqa: S311 - not for security
+        now = datetime(2016, 1, 1, tzinfo=timezone.utc)
+        entry: dict[str, Any] = {}
+        ended_at: list[datetime] = []
+        bookmark = ""
+        for step in [timedelta(weeks=1)] * weeks + [timedelta(days=1)] * days + [timedelta(hours=1)] * hours:
+            now += step
+            count = rng.randrange(2 + step // timedelta(hours=2))
+            ended_at += sorted(floor_to_millisecond(now - step * rng.random()) for _ in range(count))
+            state = StreamState(entry, "ended_at")
+            window = Window(EPOCH, now)
+            counts = state.counts(lookback_window, window)
+            for unread in counts.unread:
+                part = ended_at[bisect_left(ended_at, unread.since) : bisect_left(ended_at, unread.until)]
+                calls = Calls([Call(id=0, ended_at="")] * len(part), part)
+                counts.take(calls, unread.until)
+                state.update(Batch(calls, unread.until, len(part), len(part)), counts)
+            size = len(json.dumps(entry, separators=(",", ":")))
+            assert size <= 4096
+            assert entry.get("replication_key_value", "") >= bookmark
+            bookmark = entry.get("replication_key_value", "")
+        assert sum(count for _, count in entry["call_counts"]) == len(ended_at)
 
-def test_a_bookmark_that_sorts_the_other_way_as_text_is_not_moved_back(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    with Sandbox(CALLS[:4]) as api:
-        run = tap(settings(api, lookback_window=86400), state=a_state("2024-03-04T09:00:00.438-02:00"))
-    assert run.ids() == [4]
-    assert run.bookmark() == "2024-03-04T11:00:00.438Z"
-
-
-def test_the_state_of_version_0_1_0_resumes_for_ever(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    text = (FIXTURES / "state-0.1.0.json").read_text("utf-8")
-    calls = [a_call(1, "2024-03-15T13:29:59.999Z"), a_call(2, "2024-03-15T14:30:00.438Z")]
-    with Sandbox(calls) as api:
-        run = tap(settings(api), state=text)
-        assert [request.query["since"] for request in api.requests] == ["2024-03-15T13:30:00.438Z"]
-    assert run.exit_code == 0
-    assert run.ids() == [2]
-    assert run.state == json.loads(text), "this version writes the same format"
-
-
-@pytest.mark.parametrize("empty", ["{}", '{"bookmarks": {"calls": {}}}'])
-def test_a_state_without_a_bookmark_begins_at_the_beginning(
-    tap: TapRunner, settings: Callable[..., Any], empty: str
-) -> None:
-    with Sandbox(CALLS[:1]) as api:
-        run = tap(settings(api), state=empty)
-        assert [request.query["since"] for request in api.requests] == ["1970-01-01T00:00:00.000Z"]
-    assert run.state == a_state("2024-03-01T10:00:00.438Z")
-
-
-def test_what_the_sdk_notes_in_a_state_while_it_runs_is_not_kept(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    found = a_state("2024-03-01T10:00:00.438Z")
-    found["bookmarks"]["calls"] |= {
-        "starting_replication_value": "2024-03-01T10:00:00.438Z",
-        "replication_key_signpost": "2024-03-01T10:00:00.438Z",
-        "progress_markers": {"replication_key_value": "2024-03-02T10:00:00.438Z"},
-    }
-    with Sandbox(CALLS[:4]) as api:
-        run = tap(settings(api), state=found)
-    assert run.exit_code == 0
-    assert run.state == a_state("2024-03-04T10:00:00.438Z")
-
-
-def test_other_streams_in_a_state_are_kept_as_they_are(tap: TapRunner, settings: Callable[..., Any]) -> None:
-    other = {"replication_key": "left_at", "replication_key_value": "2024-03-02T00:00:00.000Z"}
-    found = {"bookmarks": {"something_else": other, **a_state("2024-03-01T10:00:00.438Z")["bookmarks"]}}
-    with Sandbox(CALLS[:4]) as api:
-        run = tap(settings(api), state=found)
-    assert run.state["bookmarks"] == {"something_else": other, **a_state("2024-03-04T10:00:00.438Z")["bookmarks"]}
-
-
-def test_a_run_killed_on_page_9_resumes_on_page_9(tap: TapRunner, settings: Callable[..., Any], tmp_path: Path) -> None:
-    eighth = a_state("2024-03-16T10:00:00.438Z")
-    with Sandbox(CALLS, faults=[Fault(page=9, connection="stall")]) as api:
-        config = settings(api, page_size=2, lookback_window=0)
-        with running(tap, config, tmp_path) as process:
-            process.read()
-            until(
-                lambda: len(api.requests) == 9 and json.dumps(eighth, separators=(",", ":")).encode() in process.output
-            )
-            process.signal(signal.SIGKILL)
-            killed = process.ended()
-        resumed = tap(config, state=killed.state)
-        requests = api.requests[9:]
-    assert killed.exit_code == -signal.SIGKILL
-    assert killed.ids() == list(range(1, 17))
-    assert killed.state == eighth
-    assert requests[0].query["since"] == "2024-03-16T10:00:00.438Z"
-    assert len(requests) == 5, "16 to 24, two a page"
-    assert resumed.ids() == list(range(16, 25))
-    assert resumed.state == a_state("2024-03-24T10:00:00.438Z")
-
-
-def test_a_second_run_makes_one_request_and_brings_only_the_lookback(
-    tap: TapRunner, settings: Callable[..., Any]
-) -> None:
-    with Sandbox(CALLS) as api:
-        first: Run = tap(settings(api, page_size=10))
-        assert len(api.requests) == 3
-        second: Run = tap(settings(api, page_size=10), state=first.state)
-        assert len(api.requests) == 4
-    assert first.ids() == list(range(1, 25))
-    assert second.ids() == [24]
-    assert second.state == first.state
+    def test_an_entry_is_not_changed_by_reading_it(self) -> None:
+        entry = copy.deepcopy(fixture("state-0.2.0.json")["bookmarks"]["calls"])
+        StreamState(entry, "ended_at").counts(3600, Window(EPOCH, datetime(2027, 1, 1, tzinfo=timezone.utc)))
+        assert entry == fixture("state-0.2.0.json")["bookmarks"]["calls"]

@@ -1,1 +1,1 @@
-"""The same tap as an Airbyte source: the command `source-tuple`."""
+"""The tap as an Airbyte source: the command `source-tuple`."""

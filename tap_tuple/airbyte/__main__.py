@@ -1,4 +1,4 @@
-"""The command `source-tuple`: runs one command of the Airbyte protocol."""
+"""The command `source-tuple`: runs a command of the Airbyte protocol."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 
 
 def main() -> None:
-    """Runs the command that the process was given, and exits.
+    """Run the command that the arguments of the process name, and exit.
 
-    The exit code is 0 for a command that came to its end, a failed `check` among them, and 1 for a failure;
-    a signal ends the process by itself.
+    The exit code is 0 for success, even if `check` reports a failed connection, and 1 for a failure. A signal ends the
+    process by that signal.
     """
-    # Until the tap listens, Ctrl-C ends the process without a word: importing the SDK takes a moment.
+    # Importing the SDK takes a moment; until the source handles signals, Ctrl-C ends the process without a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from tap_tuple.airbyte.commands import run  # noqa: PLC0415
 

@@ -1,20 +1,21 @@
-"""The four commands of the Airbyte protocol, and how each of them ends."""
+"""The four commands of the Airbyte protocol, and their exit codes."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import override
 
-from tap_tuple.airbyte import catalog, logs, messages, spec, state
-from tap_tuple.airbyte.files import read_config, read_json
+from tap_tuple import inputs
+from tap_tuple.airbyte import airbyte_catalog, airbyte_state, log_messages, messages, spec
+from tap_tuple.airbyte.airbyte_writer import AirbyteWriter, SilentWriter
 from tap_tuple.airbyte.source import SourceTuple
-from tap_tuple.airbyte.writer import AirbyteWriter, SilentWriter
-from tap_tuple.cli import FAILURE, explained, mortal
+from tap_tuple.cli import FAILURE, describe, with_signals
 from tap_tuple.exceptions import InputError, OutputError, TapTupleError
+from tap_tuple.logs import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,94 +27,113 @@ USAGE = (
     "read --config FILE --catalog FILE [--state FILE]"
 )
 
+logger = logging.getLogger("tap-tuple")
+
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command.
+    """Run a command.
 
     Args:
-        arguments: As in `read --config config.json --catalog catalog.json`.
+        arguments: For example `read --config config.json --catalog catalog.json`.
 
     Returns:
         The exit code.
     """
-    return mortal(lambda: _run(arguments, AirbyteWriter()))
+    return with_signals(lambda: _run(arguments, AirbyteWriter()))
 
 
 def _run(arguments: Sequence[str], writer: AirbyteWriter) -> int:
     try:
         parsed = _parser().parse_args(arguments)
-        logs.listen(writer, debug=parsed.debug)
+        log_messages.listen(writer, level="DEBUG" if parsed.debug else inputs.check_log_level())
         parsed.command(parsed, writer)
-    except Exception as error:  # noqa: BLE001 - a failure of any kind has to be told
+    except Exception as error:  # noqa: BLE001 - every failure has to be reported
         failure_type = error.failure_type if isinstance(error, TapTupleError) else "system_error"
         try:
-            writer.fail(explained(error), failure_type)
+            writer.fail(describe(error), failure_type)
         except OutputError:
-            # Nobody takes messages any more.
-            sys.stderr.write(f"{explained(error)}\n")
+            # Nobody reads messages any more.
+            sys.stderr.write(f"{describe(error)}\n")
         return FAILURE
     return 0
 
 
-class Parser(argparse.ArgumentParser):
-    """Refuses a command line without repeating it."""
+class ArgumentParser(argparse.ArgumentParser):
+    """Rejects an invalid command line without repeating it."""
 
     @override
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"The command line cannot be used; it is {USAGE}.")
+        raise InputError(f"Invalid command line. Usage: {USAGE}.")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="source-tuple", description=SourceTuple.__doc__, allow_abbrev=False)
+    parser = ArgumentParser(prog="source-tuple", description=SourceTuple.__doc__, allow_abbrev=False)
     subparsers = parser.add_subparsers(required=True)
 
-    def add(name: str, command: Command, words: str, *files: str) -> argparse.ArgumentParser:
-        subparser = subparsers.add_parser(name, help=words, description=words, allow_abbrev=False)
+    def add(name: str, command: Command, description: str, *files: str) -> argparse.ArgumentParser:
+        subparser = subparsers.add_parser(name, help=description, description=description, allow_abbrev=False)
         subparser.set_defaults(command=command)
         subparser.add_argument("--debug", action="store_true", help="log more")
         for file in files:
             subparser.add_argument(f"--{file}", required=True, metavar="FILE")
         return subparser
 
-    add("spec", _spec, "say which settings there are")
-    add("check", _check, "try whether the API can be read with the settings", "config")
-    add("discover", _discover, "say which streams there are", "config")
-    read = add("read", _read, "read the streams that the catalog configures", "config", "catalog")
+    add("spec", _spec, "print the specification of the settings")
+    add("check", _check, "check the connection", "config")
+    add("discover", _discover, "print the streams", "config")
+    read = add("read", _read, "read the streams of the configured catalog", "config", "catalog")
     read.add_argument("--state", metavar="FILE")
     return parser
 
 
 def _spec(_: argparse.Namespace, writer: AirbyteWriter) -> None:
-    writer.say(messages.spec(spec.specification()))
+    writer.write_at_once(messages.spec(spec.specification()))
 
 
 def _check(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
-    config = read_config(arguments.config)
+    config = _read_config(arguments.config)
     failure = None
     try:
-        source = SourceTuple(config=config, message_writer=SilentWriter())
-        # A window that has not begun yet would ask for nothing.
-        before = datetime.now(timezone.utc) - timedelta(minutes=1)
-        for stream in source.selected_streams:
-            stream.since = min(stream.since, before)
-        source.run_connection_test()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the connection does not work
-        failure = explained(error)
-    writer.say(messages.connection_status(failure))
+        SourceTuple(config=config, message_writer=SilentWriter()).run_connection_test()
+    except Exception as error:  # noqa: BLE001 - any failure means that the connection does not work
+        failure = describe(error)
+    writer.write_at_once(messages.connection_status(failure))
 
 
 def _discover(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
-    source = SourceTuple(config=read_config(arguments.config), message_writer=writer)
-    writer.say(messages.catalog([catalog.discovered(stream) for stream in source.selected_streams]))
+    source = SourceTuple(config=_read_config(arguments.config), message_writer=writer)
+    streams = [airbyte_catalog.discovered(stream) for stream in source.discover_streams()]
+    writer.write_at_once(messages.catalog(streams))
 
 
 def _read(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
-    config = read_config(arguments.config)
-    source = SourceTuple(config=config, message_writer=writer)
-    names = catalog.configured(read_json(arguments.catalog, "catalog"), source.streams)
+    source = SourceTuple(config=_read_config(arguments.config), message_writer=writer)
+    names = airbyte_catalog.configured(_read_json(arguments.catalog, "catalog"), source.streams)
     if arguments.state:
-        source.load_state(state.to_singer(read_json(arguments.state, "state"), names))
+        source.load_state(airbyte_state.to_singer(_read_json(arguments.state, "state"), names))
     for stream in source.streams.values():
         stream.selected = stream.name in names
     source.sync_all()
     writer.complete()
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    """Read the settings, without those that Airbyte adds for itself, and without unknown ones.
+
+    An unknown setting is not an error: after a downgrade, a saved connection still has the settings of the newer
+    version.
+    """
+    with inputs.open_input(path, "config") as file:
+        document = inputs.read_json_object(file, "config")
+    redact(document.get("auth_token"))
+    known = SourceTuple.config_jsonschema["properties"]
+    for name in document:
+        if name not in known and not name.startswith("_"):
+            shown = f" `{name}`" if inputs.PLAIN_NAME.fullmatch(name) else ""
+            logger.warning("Unknown setting%s is ignored%s", shown, inputs.similar(name, known))
+    return {name: value for name, value in document.items() if name in known}
+
+
+def _read_json(path: str, what: str) -> object:
+    with inputs.open_input(path, what) as file:
+        return inputs.read_json(file, what)

@@ -1,4 +1,4 @@
-"""The messages of the Airbyte protocol that a source sends, each as the object that becomes a line of JSON.
+"""The messages of the Airbyte protocol that a source sends, as objects for JSON.
 
 Source: https://docs.airbyte.com/platform/understanding-airbyte/airbyte-protocol
 """
@@ -18,49 +18,49 @@ Level = Literal["FATAL", "ERROR", "WARN", "INFO", "DEBUG"]
 Status = Literal["STARTED", "RUNNING", "COMPLETE", "INCOMPLETE"]
 
 
-class Record(msgspec.Struct, gc=False):
-    """What a RECORD message is about."""
+class AirbyteRecord(msgspec.Struct, gc=False):
+    """The content of a RECORD message."""
 
     stream: str
     data: Any
     emitted_at: int
 
 
-class RecordMessage(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
+class AirbyteRecordMessage(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
     """A RECORD message; a struct, as there are many of them."""
 
-    record: Record
+    record: AirbyteRecord
 
 
 def now_ms() -> int:
-    """The present in milliseconds since 1970, the unit of all times in the protocol."""
+    """Return the current time in milliseconds since 1970, the unit of the protocol."""
     return time.time_ns() // 1_000_000
 
 
 def log(level: Level, text: str) -> Message:
-    """A line of the log."""
+    """Return a LOG message."""
     return {"type": "LOG", "log": {"level": level, "message": text}}
 
 
 def spec(specification: dict[str, Any]) -> Message:
-    """The answer to `spec`."""
+    """Return the response to `spec`."""
     return {"type": "SPEC", "spec": specification}
 
 
 def connection_status(failure: str | None) -> Message:
-    """The answer to `check`: why the connection does not work, or None where it does."""
+    """Return the response to `check`: why the connection does not work, or None if it does."""
     if failure is None:
         return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
     return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": failure}}
 
 
 def catalog(streams: list[dict[str, Any]]) -> Message:
-    """The answer to `discover`."""
+    """Return the response to `discover`."""
     return {"type": "CATALOG", "catalog": {"streams": streams}}
 
 
 def stream_state(stream: str, state: dict[str, Any], record_count: int) -> Message:
-    """A stream's state, and how many of its records came since its last one."""
+    """Return a stream's state, and how many records have been written since its last one."""
     return {
         "type": "STATE",
         "state": {
@@ -72,7 +72,7 @@ def stream_state(stream: str, state: dict[str, Any], record_count: int) -> Messa
 
 
 def stream_status(stream: str, status: Status, *, quota_reset_ms: int | None = None) -> Message:
-    """Where a stream is; `quota_reset_ms` says until when the rate limit holds it back, if it does."""
+    """Return the status of a stream; `quota_reset_ms` says until when it waits for the rate limit, if it does."""
     content: dict[str, Any] = {"stream_descriptor": {"name": stream}, "status": status}
     if quota_reset_ms is not None:
         content["reasons"] = [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": quota_reset_ms}}]
@@ -80,7 +80,7 @@ def stream_status(stream: str, status: Status, *, quota_reset_ms: int | None = N
 
 
 def error(sentence: str, failure_type: FailureType) -> Message:
-    """Why the command failed, and who can mend it."""
+    """Return why the command failed, and who can fix it."""
     return _trace("ERROR", "error", {"message": sentence, "failure_type": failure_type})
 
 

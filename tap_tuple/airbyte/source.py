@@ -1,4 +1,4 @@
-"""The tap, without what Airbyte does by itself."""
+"""The source: the tap without what Airbyte does itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tap_tuple.tap import TapTuple
 
 
 class SourceTuple(TapTuple):
-    """Airbyte source for Tuple's usage API: which calls a team had, who was in them, and when."""
+    """Airbyte source for Tuple: pair-programming calls of a team and their participants."""
 
     # The SDK would add its own settings to the tap's object.
     config_jsonschema = settings.DEFINITIONS.to_dict()
@@ -19,7 +19,4 @@ class SourceTuple(TapTuple):
     @classmethod
     @override
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Leaves out stream maps, flattening and batch files, whose settings are then refused.
-
-        With them the records would not be what the catalog says, or no Airbyte messages.
-        """
+        """Leave out stream maps, flattening and batch files: records would not match the catalog."""

@@ -1,4 +1,4 @@
-"""What `spec` answers: the tap's settings, as Airbyte's forms show them."""
+"""The specification: the tap's settings for Airbyte's forms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any
 from tap_tuple import settings
 
 DOCUMENTATION_URL = "https://docs.tuple.app/team-management/usage-api-alpha"
-"""Where a user learns how to get a token."""
-TAKEN_OVER = ("title", "description", "default", "minimum", "maximum", "exclusiveMinimum")
+"""Where users learn about the API."""
+DATES = {"start_date", "end_date"}
+DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$"
+KEYWORDS = ("title", "description", "default", "minimum", "maximum", "exclusiveMinimum")
 
 
 def specification() -> dict[str, Any]:
-    """Builds the specification from the tap's own settings."""
+    """Return the specification."""
     definitions = settings.DEFINITIONS.to_dict()
     return {
         "documentationUrl": DOCUMENTATION_URL,
@@ -23,22 +25,25 @@ def specification() -> dict[str, Any]:
             "title": "Tuple",
             "type": "object",
             "required": definitions["required"],
-            # Airbyte puts properties of its own into a configuration.
+            # Airbyte adds properties of its own to a configuration.
             "additionalProperties": True,
             "properties": {
-                name: _property(setting, order)
+                name: _property(name, setting, order)
                 for order, (name, setting) in enumerate(definitions["properties"].items())
             },
         },
     }
 
 
-def _property(setting: dict[str, Any], order: int) -> dict[str, Any]:
+def _property(name: str, setting: dict[str, Any], order: int) -> dict[str, Any]:
     kinds = setting["type"] if isinstance(setting["type"], list) else [setting["type"]]
     content = {
-        # Airbyte's forms know optional settings, but none that may be null.
+        # In Airbyte's forms, settings can be optional, but not null.
         "type": next(kind for kind in kinds if kind != "null"),
         "order": order,
-        **{keyword: setting[keyword] for keyword in TAKEN_OVER if keyword in setting},
+        **{keyword: setting[keyword] for keyword in KEYWORDS if keyword in setting},
     }
+    if name in DATES:
+        # The format shows a date picker; the pattern is what the form validates.
+        content.update(format="date-time", pattern=DATE_PATTERN)
     return {**content, "airbyte_secret": True} if setting.get("secret") else content

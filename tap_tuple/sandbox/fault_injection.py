@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from tap_tuple.sandbox.http_server import ConnectionFault, Received, Response
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tap_tuple.sandbox.call_store import CallDict
-    from tap_tuple.sandbox.sandbox import Sandbox
 
     HeaderValue: TypeAlias = str | list[str] | None
 
@@ -52,7 +51,7 @@ class Fault:
     on: int = 1
     times: int | None = 1
     delay_seconds: float = 0.0
-    run: Callable[[Sandbox], object] | None = None
+    run: Callable[[Any], object] | None = None
     delete: int | Sequence[object] = ()
     insert: Sequence[CallDict] = ()
     status: int | None = None

@@ -1,9 +1,8 @@
-"""Log lines as LOG messages: what Airbyte shows of a run."""
+"""Log lines as LOG messages, which Airbyte shows."""
 
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING
 
 from singer_sdk.metrics import METRICS_LOGGER_NAME
@@ -12,7 +11,7 @@ from typing_extensions import override
 from tap_tuple.airbyte import messages
 
 if TYPE_CHECKING:
-    from tap_tuple.airbyte.writer import AirbyteWriter
+    from tap_tuple.airbyte.airbyte_writer import AirbyteWriter
 
 LEVELS: dict[int, messages.Level] = {
     logging.DEBUG: "DEBUG",
@@ -24,7 +23,7 @@ LEVELS: dict[int, messages.Level] = {
 
 
 class LogHandler(logging.Handler):
-    """Hands each line of the log to the writer; never a traceback, which may quote what was read.
+    """Passes each log line to the writer, without a traceback, which may quote data.
 
     Args:
         writer: Writes the lines.
@@ -40,11 +39,10 @@ class LogHandler(logging.Handler):
         self._writer.log(messages.log(level, record.getMessage()))
 
 
-def listen(writer: AirbyteWriter, *, debug: bool) -> None:
-    """Sends all that is logged from now on to the writer, from the level on that the tap's variables say."""
+def listen(writer: AirbyteWriter, *, level: str) -> None:
+    """Send all log lines of a level or above to the writer from now on."""
     handler = LogHandler(writer)
-    # Meltano counts by the SDK's metrics; Airbyte counts by itself.
+    # The SDK's metrics are for Meltano; Airbyte has its own.
     handler.addFilter(lambda record: record.name != METRICS_LOGGER_NAME)
-    level = os.environ.get("TAP_TUPLE_LOGLEVEL") or os.environ.get("LOGLEVEL") or "INFO"
-    logging.basicConfig(handlers=[handler], level="DEBUG" if debug else level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(capture=True)

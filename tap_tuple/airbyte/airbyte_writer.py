@@ -1,0 +1,167 @@
+"""Writes the tap's messages as Airbyte messages."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.singerlib.messages import Message, RecordMessage, SchemaMessage, StateMessage
+from typing_extensions import override
+
+from tap_tuple.airbyte import messages
+from tap_tuple.signals import SIGNAL_HANDLER
+from tap_tuple.writer import BUFFER_BYTES, LineWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import msgspec
+
+    from tap_tuple.exceptions import FailureType
+
+INTERRUPTED = "Interrupted by a signal. No data was lost; the next run resumes from the last state."
+
+
+@dataclass
+class OpenStream:
+    """A stream between STARTED and its last status."""
+
+    running: bool = False
+    is_rate_limited: bool = False
+    """Whether the last status reported a wait for the rate limit."""
+    state: dict[str, Any] | None = None
+    """The state that was written last."""
+    count: int = 0
+    """How many records have been written since."""
+
+
+class AirbyteWriter(LineWriter):
+    """Writes Airbyte messages: STARTED for a SCHEMA, and for a STATE one state per stream.
+
+    Records are buffered until the state that covers them; other messages are written at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: dict[str, OpenStream] = {}
+        self._bookmarks: dict[str, dict[str, Any]] = {}
+        self._delayed: deque[messages.Message] = deque()
+
+    @override
+    def write_message(self, message: Message) -> None:
+        if isinstance(message, RecordMessage):
+            self._add_records(message.stream, [message.record])
+            if len(self._buffer) > BUFFER_BYTES:
+                self._flush()
+        elif isinstance(message, StateMessage):
+            self._write_states(message)
+        elif isinstance(message, SchemaMessage):
+            self._open[message.stream] = OpenStream()
+            self.write_at_once(messages.stream_status(message.stream, "STARTED"))
+        else:
+            raise TypeError(f"Airbyte has no message like {message.type}")
+
+    @override
+    def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
+        self._add_records(stream, records)
+
+    def _add_records(self, stream: str, records: Sequence[Any]) -> None:
+        current = self._open[stream]
+        if current.is_rate_limited or not current.running:
+            current.running, current.is_rate_limited = True, False
+            self._add(messages.stream_status(stream, "RUNNING"))
+        emitted_at = messages.now_ms()
+        self._buffer += encoder.encode_lines(
+            [messages.AirbyteRecordMessage(messages.AirbyteRecord(stream, record, emitted_at)) for record in records]
+        )
+        current.count += len(records)
+
+    def _write_states(self, message: StateMessage) -> None:
+        self._bookmarks = message.value.get("bookmarks", {})
+        for name, stream in self._open.items():
+            # The SDK also writes the state before and after a sync; here it follows a page.
+            if stream.running:
+                self._add_state(name, stream)
+        self._flush(state=self.format_message(message))
+
+    def _add_state(self, name: str, stream: OpenStream) -> None:
+        state = self._bookmarks.get(name, {})
+        if stream.count or state != stream.state:
+            self._add(messages.stream_state(name, state, stream.count))
+            # The tap updates its state in place.
+            stream.state, stream.count = dict(state), 0
+
+    @override
+    def rate_limited(self, wait_seconds: float) -> None:
+        quota_reset_ms = messages.now_ms() + round(wait_seconds * 1000)
+        for name, stream in self._open.items():
+            stream.is_rate_limited = True
+            self._add(messages.stream_status(name, "RUNNING", quota_reset_ms=quota_reset_ms))
+        self._flush()
+
+    def complete(self) -> None:
+        """Report that all streams are complete, each with a state."""
+        for name, stream in self._open.items():
+            self._add_state(name, stream)
+            self._add(messages.stream_status(name, "COMPLETE"))
+        self._flush()
+        self._open = {}
+
+    def fail(self, sentence: str, failure_type: FailureType) -> None:
+        """Report why the command fails; the buffer is discarded."""
+        self._buffer = bytearray()
+        for line in self._incomplete(sentence, failure_type):
+            self._add(line)
+        self._flush()
+
+    @override
+    def last_lines(self) -> bytes:
+        # Without a state: a repeated one would break the count of records.
+        return b"".join(map(_line, [*self._delayed, *self._incomplete(INTERRUPTED, "transient_error")]))
+
+    def _incomplete(self, sentence: str, failure_type: FailureType) -> list[messages.Message]:
+        statuses = [messages.stream_status(name, "INCOMPLETE") for name in self._open]
+        return [*statuses, messages.error(sentence, failure_type)]
+
+    def write_at_once(self, message: messages.Message) -> None:
+        """Write a message without buffering it."""
+        self._add(message)
+        self._flush()
+
+    def log(self, message: messages.Message) -> None:
+        """Write a LOG message: at once, or after the records in the buffer, or with the next messages."""
+        if threading.current_thread() is not threading.main_thread() or SIGNAL_HANDLER.received:
+            # Only the main thread may write, as signals reach no other; and after a signal, only the last lines.
+            self._delayed.append(message)
+        elif self._buffer:
+            self._add(message)
+        else:
+            self.write_at_once(message)
+
+    def _add(self, message: messages.Message) -> None:
+        self._buffer += _line(message)
+
+    @override
+    def _flush(self, state: bytes | None = None) -> None:
+        while self._delayed:
+            self._add(self._delayed.popleft())
+        super()._flush(state)
+
+
+class SilentWriter(LineWriter):
+    """Writes nothing, for `check`."""
+
+    @override
+    def write_message(self, message: Message) -> None:
+        pass
+
+    @override
+    def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
+        pass
+
+
+def _line(message: messages.Message) -> bytes:
+    return encoder.encode(message) + b"\n"

@@ -1,0 +1,178 @@
+"""Call counts: how many calls have been read in each span of time.
+
+Compared with the API's totals, they show whether calls are missing anywhere in the history, and where. There are few
+spans; each ends where the next one begins, and the closer they are to the bookmark, the shorter they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from tap_tuple.timestamps import Window, subtract
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_tuple.api.calls import Calls
+
+UNREAD = -1
+"""The count of a span that has not been read to its end."""
+UNKNOWN = None
+"""The count of a span that was read before counts were kept; the API's total will be adopted."""
+MAX_SPAN_PER_AGE = 1 / 8
+"""Maximum length of a span, as a fraction of its age: of the time from its end to the resume position."""
+MAX_SPAN_PER_LOOKBACK = 1 / 64
+"""Maximum length of a span within the lookback window, as a fraction of that window."""
+SPANS_PER_PAGE = 32
+"""Approximate number of spans per page, before they are merged."""
+SECOND = timedelta(seconds=1)
+BEGIN = attrgetter("since")
+
+
+@dataclass
+class Span:
+    """A span of time. While it is unread, `received` counts the calls that have arrived so far."""
+
+    since: datetime
+    count: int | None
+    received: int = 0
+
+
+class CallCounts:
+    """The call counts of one stream during a run.
+
+    Args:
+        spans: The spans of the state, if it has any.
+        comparisons: How often they have been compared with the API's totals.
+        bookmark: The bookmark of the state, if it has one.
+        lookback_seconds: How far before the bookmark a run resumes.
+        window: What the run covers.
+    """
+
+    def __init__(
+        self, spans: Iterable[Span], comparisons: int, bookmark: datetime | None, lookback_seconds: int, window: Window
+    ) -> None:
+        self.comparisons = comparisons
+        self._lookback_seconds = lookback_seconds = max(0, min(lookback_seconds, int(window.until.timestamp())))
+        self._bookmark = bookmark
+        self._window = window
+        self._spans = list(spans) or [Span(window.since, UNKNOWN)]
+        resume = window.since if bookmark is None else max(window.since, subtract(bookmark, lookback_seconds))
+        if self._spans[self._index(resume)].count is UNKNOWN:
+            self._insert(Span(resume, UNREAD))
+        tail = self._index(resume)
+        self._written = sum(span.count or 0 for span in self._spans[tail:])
+        self._spans[tail:] = [Span(self._spans[tail].since, UNREAD)]
+        # What is before the first span is unread. An unread span is read from the beginning of the window only.
+        first = self._spans[self._index(window.since)]
+        if window.since < first.since or first.count == UNREAD:
+            self._insert(Span(window.since, UNREAD))
+        last = self._spans[self._index(window.until)]
+        if last.count == UNREAD and last is not self._spans[-1]:
+            self._insert(Span(window.until, UNREAD))
+
+    @property
+    def spans(self) -> list[tuple[Window, int | None]]:
+        """The spans of the run's window, and their counts; the first one may begin before the window."""
+        ends = [*(span.since for span in self._spans[1:]), self._window.until]
+        spans = [(Window(span.since, end), span.count) for span, end in zip(self._spans, ends, strict=True)]
+        since, until = self._window
+        return [(span, count) for span, count in spans if since < span.until <= until and span.since < span.until]
+
+    @property
+    def unread(self) -> list[Window]:
+        """What has to be read."""
+        return [span for span, count in self.spans if count == UNREAD]
+
+    def set(self, since: datetime, count: int | None) -> None:
+        """Set the count of the span that begins at an instant."""
+        self._insert(Span(since, count))
+
+    def take(self, calls: Calls, position: datetime) -> list[Calls]:
+        """Count the calls that lie in unread spans, and return them in parts, to be written.
+
+        Args:
+            calls: Calls sorted by `ended_at`.
+            position: All calls that ended before it have been received.
+        """
+        parts = []
+        for window in self.unread:
+            span = self._spans[self._index(window.since)]
+            first, last = (bisect_left(calls.ended_at, edge) for edge in window)
+            is_read, is_tail = position >= window.until, span is self._spans[-1]
+            parts.append(calls[self._skip_written(calls, first, last, is_read=is_read) if is_tail else first : last])
+            span.received += last - first
+            if first < last and window.until - window.since > self._longest(window.until, self._spans[-1].since):
+                span = self._split(span, calls.ended_at[first:last], position)
+            if is_read:
+                span.count = span.received
+        return [part for part in parts if len(part)]
+
+    def _skip_written(self, calls: Calls, first: int, last: int, *, is_read: bool) -> int:
+        """Return the first call to write. Without a lookback window, a quiet API's calls are written only once.
+
+        A run resumes at a whole second. If as many calls as before ended from there to the bookmark, they are the same.
+        """
+        if self._lookback_seconds or not self._bookmark or first == last:
+            return first
+        written, self._written = self._written, 0
+        after = bisect_right(calls.ended_at, self._bookmark)
+        return after if after - first == written and (after < last or is_read) else first
+
+    def _split(self, span: Span, ended_at: list[datetime], position: datetime) -> Span:
+        """Split an unread span into what has been read and the rest; return the rest."""
+        end = min(position, ended_at[-1]).replace(microsecond=0)
+        marks = {at.replace(microsecond=0) for at in ended_at[:: len(ended_at) // SPANS_PER_PAGE + 1]}
+        # The next run may resume at the start of the lookback window.
+        for mark in sorted(marks | {end, subtract(end, self._lookback_seconds)}):
+            if span.since + SECOND <= mark <= end:
+                later = len(ended_at) - bisect_left(ended_at, mark)
+                span.count = span.received - later
+                span = Span(mark, UNREAD, later)
+                self._insert(span)
+        return span
+
+    def merge(self, bookmark: datetime) -> None:
+        """Merge read spans, as far as their age allows."""
+        resume, spans, self._spans = subtract(bookmark, self._lookback_seconds), self._spans, self._spans[:1]
+        for span, following in pairwise(spans[1:]):
+            last = self._spans[-1]
+            is_read = UNREAD not in {last.count, span.count} and UNKNOWN not in {last.count, span.count}
+            # An empty span, such as one beyond the API's retention, only costs a request.
+            fits = not last.count or following.since - last.since <= self._longest(following.since, resume)
+            if is_read and fits:
+                self._spans[-1] = Span(last.since, (last.count or 0) + (span.count or 0))
+            else:
+                self._spans.append(span)
+        self._spans += spans[1:][-1:]
+
+    def state(self, bookmark: datetime | None) -> list[Span]:
+        """Return the spans for the state, up to the one in which the next run resumes.
+
+        An interrupted run leaves counts that are too low, never too high: the next run repeats calls, but misses none.
+        """
+        tail = 0 if bookmark is None else self._index(subtract(bookmark, self._lookback_seconds))
+        last = self._spans[tail]
+        if last is self._spans[-1] or last.count != UNREAD:
+            read = (span.received if span.count == UNREAD else span.count or 0 for span in self._spans[tail:])
+            last = Span(last.since, sum(read))
+        return [*self._spans[:tail], last]
+
+    def _longest(self, end: datetime, resume: datetime) -> timedelta:
+        """Return how long a span may be that ends at an instant."""
+        lookback = timedelta(seconds=self._lookback_seconds)
+        return max((resume - end) * MAX_SPAN_PER_AGE, lookback * MAX_SPAN_PER_LOOKBACK, SECOND)
+
+    def _index(self, instant: datetime) -> int:
+        """Return the index of the span that holds an instant; 0 before the first one."""
+        return max(0, bisect_right(self._spans, instant, key=BEGIN) - 1)
+
+    def _insert(self, span: Span) -> None:
+        """Insert a span, instead of one that begins at the same instant."""
+        begin, end = (bisect(self._spans, span.since, key=BEGIN) for bisect in (bisect_left, bisect_right))
+        self._spans[begin:end] = [span]

@@ -1,0 +1,168 @@
+"""Reconciliation: finds the spans of time in which the API reports another number of calls than have been read.
+
+One request compares the whole history. It asks for the page around one of the marks between spans: the response has the
+total, and shows whether the mark still lies between the same two calls. If not, totals of ever shorter ranges lead to
+the difference. A span with more calls is marked as unread; in a span with fewer, calls have been deleted.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left
+from itertools import accumulate, count
+from typing import TYPE_CHECKING, TypeAlias
+
+from tap_tuple.counts import UNKNOWN, UNREAD
+from tap_tuple.exceptions import IncompleteError
+from tap_tuple.timestamps import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tap_tuple.api.client import UsageClient
+    from tap_tuple.counts import CallCounts
+
+    Spans: TypeAlias = Sequence[tuple[Window, int]]
+
+MAX_REQUESTS = 600
+"""Maximum number of requests for reconciliation and repairs in one run: ten minutes at the documented rate limit."""
+MIN_PROBED_CALLS = 20
+"""Minimum size of the page around a mark; it may show other marks as well."""
+GOLDEN_RATIO = 0.618033988749895
+
+logger = logging.getLogger("tap-tuple")
+
+
+class Reconciler:
+    """Compares call counts with the API's totals during one run.
+
+    Args:
+        client: The API client.
+    """
+
+    def __init__(self, client: UsageClient) -> None:
+        self._client = client
+        self._totals: dict[Window, int | None] = {}
+        self._max_requests: int | None = None
+        self._repairs: dict[tuple[CallCounts, Window], tuple[int, int]] = {}
+        self._read: dict[CallCounts, int] = {}
+        self.window: Window | None = None
+        """The window that has been compared: it begins with the span that holds `start_date`."""
+        self.total: int | None = None
+        """How many calls the API reports for it."""
+        self.excess = 0
+        """How many of these calls the API does not return."""
+
+    def compare(self, streams: Sequence[CallCounts], totals: Mapping[Window, int | None]) -> None:
+        """Compare the counts of some streams with the totals. Mark spans with missing calls as unread.
+
+        Args:
+            streams: The counts.
+            totals: The totals of windows that the run has just read.
+
+        Raises:
+            TapTupleError: A request has failed, or calls are missing and the limit of requests has been reached.
+        """
+        self._totals = dict(totals)
+        self._max_requests = self._max_requests or self._client.requests_sent + MAX_REQUESTS
+        for counts in streams:
+            for span, known in counts.spans:
+                if known is UNKNOWN:
+                    counts.set(span.since, self._total(span))
+            spans = [(span, known) for span, known in counts.spans if known is not UNKNOWN]
+            read = _count(spans)
+            if (recovered := read - self._read.get(counts, read)) > 0:
+                logger.info("Recovered %d calls that had been missing", recovered)
+            for span, known, total in list(self._differences(spans, counts.comparisons)):
+                resolved = self._resolve(counts, span, known, total)
+                counts.set(span.since, resolved)
+                read += 0 if resolved == UNREAD else resolved - known
+            self._read[counts] = read
+            counts.comparisons += 1
+
+    def check_limit(self) -> None:
+        """Raise an `IncompleteError` if the limit of requests has been reached."""
+        if self._max_requests and self._client.requests_sent >= self._max_requests:
+            raise IncompleteError(
+                f"Calls are missing after {MAX_REQUESTS} requests for reconciliation. Run again to read the rest."
+            )
+
+    def _differences(self, spans: Spans, probe: int) -> Iterator[tuple[Window, int, int]]:
+        """Yield each span whose total differs from its count, the count and the total."""
+        self.total, self.window, shifted = _count(spans), _range(spans) if spans else None, 0
+        if spans and self._totals.get(_range(spans)) != self.total:
+            self.total, shifted = self._probe(spans, probe)
+            if self.total not in {None, _count(spans)}:
+                # Some APIs report a total that changes from request to request, without any calls that do.
+                self.total = self._totals[_range(spans)] = self._client.get_page(_range(spans), 1, 1).total
+        if self.total is not None and (shifted or self.total != _count(spans)):
+            # The oldest calls first, if their number has changed: they are what a limited retention deletes.
+            oldest = next((index for index, (_, known) in enumerate(spans, 1) if known), 1)
+            yield from self._bisect(spans, self.total, oldest if self.total != _count(spans) else shifted)
+
+    def _probe(self, spans: Spans, probe: int) -> tuple[int | None, int]:
+        """Return the total of some spans, and the index of one whose beginning has shifted in the order of calls, or 0.
+
+        Calls that are added on one side of a mark and deleted on the other do not change the total, but shift the mark.
+        Successive probes try all marks, and are spread evenly, as multiples of the golden ratio are.
+        """
+        window, ranks = _range(spans), [0, *accumulate(known for _, known in spans)]
+        rank = ranks[int(probe * GOLDEN_RATIO % 1 * len(spans))]
+        # A size that keeps the mark off the border of two pages.
+        per_page = next(size for size in count(MIN_PROBED_CALLS) if not rank or rank % size)
+        first = rank - rank % per_page
+        number = first // per_page
+        page = self._client.get_page(window, number + 1, per_page)
+        if 0 < len(page.calls) < per_page and first + len(page.calls) < (page.total or 0):
+            # The API's pages are shorter than requested.
+            first = number * len(page.calls)
+        if page.total is not None and len(page.calls) and page.total < first + len(page.calls):
+            logger.info("Ignoring X-Total-Count: it is lower than the number of calls that the API returned")
+            return None, 0
+        for index, (span, _) in enumerate(spans):
+            is_shown = first <= ranks[index] <= first + len(page.calls)
+            moved = first + bisect_left(page.calls.ended_at, span.since) - ranks[index]
+            # If a mark has moved as far as the total, or not at all, all changes are on one side of it.
+            if is_shown and moved not in {0, (page.total or 0) - ranks[-1]}:
+                return page.total, index
+        return page.total, 0
+
+    def _bisect(self, spans: Spans, total: int, split: int = 0) -> Iterator[tuple[Window, int, int]]:
+        """Yield the differing spans of a range, given its total; a split is where to divide it in any case."""
+        if len(spans) == 1 and total != _count(spans):
+            yield *spans[0], total
+        elif len(spans) > 1 and (split or total != _count(spans)):
+            self.check_limit()
+            split = split if 0 < split < len(spans) else len(spans) // 2
+            left = self._total(_range(spans[:split]))
+            if left is not None:
+                yield from self._bisect(spans[:split], left)
+                yield from self._bisect(spans[split:], max(0, total - left))
+
+    def _resolve(self, counts: CallCounts, span: Window, known: int, total: int) -> int:
+        """Return the new count of a span whose total differs from its count."""
+        if total < known:
+            logger.info("%d calls from %s were deleted, or are older than the API's retention", known - total, span)
+        elif self._repairs.get((counts, span)) == (known, total):
+            self.excess += total - known
+            logger.warning(
+                "The API reports %d calls from %s, but returned %d in two consecutive reads", total, span, known
+            )
+        else:
+            self._repairs[counts, span] = (known, total)
+            logger.info("The API reports %d calls from %s, and %d have been read: reading again", total, span, known)
+            return UNREAD
+        return total
+
+    def _total(self, window: Window) -> int | None:
+        if window not in self._totals:
+            self._totals[window] = self._client.get_page(window, 1, 1).total
+        return self._totals[window]
+
+
+def _range(spans: Spans) -> Window:
+    return Window(spans[0][0].since, spans[-1][0].until)
+
+
+def _count(spans: Spans) -> int:
+    return sum(known for _, known in spans)

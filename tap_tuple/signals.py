@@ -1,0 +1,108 @@
+"""Signals: SIGINT and SIGTERM end the process at a whole line, after the last STATE, and by that very signal.
+
+Any exit code, 0 above all, would make an interrupted run look like one that has ended by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+GRACE_SECONDS = 5.0
+"""How long the reader of stdout may read nothing before the process ends without the last STATE."""
+TICK_SECONDS = 0.1
+"""How often a write that waits for a slow reader is interrupted, so that it reports its progress."""
+HEARTBEAT_SECONDS = 1.0
+"""How often other system calls are interrupted. A signal may arrive just before one, or on another thread: it would
+take effect only when the call returns."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class InterruptedBySignal(BaseException):
+    """A signal asks the process to end. A BaseException, so that no handler of ordinary errors swallows it."""
+
+    is_logged = False
+    """Whether the log says already where the next run resumes."""
+
+
+class SignalHandler:
+    """The signal that has arrived, if any. There is one handler, as there is one process."""
+
+    def __init__(self) -> None:
+        self._signal: signal.Signals | None = None
+        self._deferred = False
+        self._ends_at = 0.0
+
+    @property
+    def received(self) -> signal.Signals | None:
+        """The signal that has arrived."""
+        return self._signal
+
+    def install(self) -> None:
+        """Handle SIGINT and SIGTERM from now on; only in the main thread."""
+        self._set(self._handle, HEARTBEAT_SECONDS)
+
+    def uninstall(self) -> None:
+        """Restore the default action: everything has been written."""
+        self._set(signal.SIG_DFL, 0)
+
+    def _set(self, action: Callable[[int, FrameType | None], None] | signal.Handlers, tick_seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                signal.signal(number, action)
+            self._start_timer(tick_seconds)
+
+    def _start_timer(self, tick_seconds: float) -> None:
+        signal.signal(signal.SIGALRM, self._tick)
+        signal.setitimer(signal.ITIMER_REAL, tick_seconds, tick_seconds)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._signal:
+            return
+        self._signal = signal.Signals(number)
+        self.extend()
+        self._start_timer(TICK_SECONDS)
+        if not self._deferred:
+            raise InterruptedBySignal
+
+    def _tick(self, _number: int, _frame: FrameType | None) -> None:
+        if self._signal and time.monotonic() > self._ends_at:
+            self.end_process()
+
+    def extend(self) -> None:
+        """Start the grace period again, as the reader of stdout has just read something."""
+        self._ends_at = time.monotonic() + GRACE_SECONDS
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Let a block end before a signal takes effect; the block should check `received` now and then.
+
+        Raises:
+            InterruptedBySignal: A signal has arrived meanwhile.
+        """
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        if self._signal:
+            raise InterruptedBySignal
+
+    def end_process(self) -> NoReturn:
+        """End the process by the signal that has arrived, for its parent to see."""
+        number = self._signal or signal.SIGTERM
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        # If the signal is blocked, or delayed: the exit code that a shell derives from it.
+        os._exit(128 + number)
+
+
+SIGNAL_HANDLER = SignalHandler()

@@ -1,0 +1,219 @@
+"""The sync: one pass over the API for all selected streams.
+
+It plans what to read, reads it page by page, writes the records of every stream, moves the bookmarks, writes a STATE
+after each page, and reconciles what has been read with the API's totals.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import msgspec
+from singer_sdk import metrics
+from singer_sdk.batch import Batcher
+from singer_sdk.singerlib.messages import StateMessage
+
+from tap_tuple.api.client import ENDPOINT, ClientEvents, UsageClient
+from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, RetryLimits
+from tap_tuple.exceptions import IncompleteError
+from tap_tuple.logs import Progress, log_completion, log_interruption, request_metrics
+from tap_tuple.reading import WindowReader
+from tap_tuple.reconciliation import Reconciler
+from tap_tuple.signals import InterruptedBySignal
+from tap_tuple.state import StreamProgress, open_streams
+from tap_tuple.streams import CallCountRow, CallCountsStream, CallStream
+from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, merge_windows, parse_timestamp
+from tap_tuple.writer import RecordWriter, selected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from singer_sdk import Stream, Tap
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from singer_sdk.helpers.types import Record
+
+    from tap_tuple.writer import LineWriter
+
+MAX_ROUNDS = 10
+"""Maximum number of rounds of repair in one run; the next run does the rest."""
+
+logger = logging.getLogger("tap-tuple")
+
+
+class Sync:
+    """Syncs the streams of a tap, and writes their messages."""
+
+    def __init__(self, tap: Tap, writer: LineWriter) -> None:
+        self._tap = tap
+        self._config = tap.config
+        self._writer = writer
+
+    @property
+    def _window(self) -> Window:
+        """What a run covers: from `start_date` to `end_date`, or to the start of the run."""
+        start, end = self._config.get("start_date"), self._config.get("end_date")
+        now = floor_to_millisecond(datetime.fromtimestamp(self._tap.initialized_at / 1000, timezone.utc))
+        return Window(parse_timestamp(start) if start else EPOCH, parse_timestamp(end) if end else now)
+
+    def records(self, stream: Stream) -> Iterable[Record]:
+        """Sync all streams when the SDK calls the last one: by then, it has written the SCHEMA of each."""
+        streams = [other for other in self._tap.streams.values() if other.selected]
+        if stream is streams[-1]:
+            with self._interruptible(streams):
+                if stream.ABORT_AT_RECORD_COUNT is None:
+                    self._run(streams)
+                else:
+                    self._test(streams, stream.ABORT_AT_RECORD_COUNT)
+        return ()
+
+    def batches(self, stream: Stream, batch_config: BatchConfig) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Sync one stream to batch files. Its bookmark moves when the BATCH messages up to it have been written."""
+        read = dict(stream.stream_state)
+
+        def records() -> Iterator[Record]:
+            if not isinstance(stream, CallStream):
+                yield msgspec.to_builtins(_call_counts(self._window, None))
+                return
+            [progress] = open_streams({stream: read}, self._window, self._writer)
+            with self._connect([progress], RUN_LIMITS) as client:
+                for window in progress.counts.unread:
+                    for batch in WindowReader(client, window, self._config["page_size"]).batches():
+                        for calls in progress.counts.take(batch.calls, batch.position):
+                            rows = stream.rows(calls)
+                            yield from (selected(row, stream) for row in rows)
+                            progress.writer.count(len(rows))
+                        progress.state.update(batch, progress.counts)
+
+        batcher = Batcher(tap_name=self._tap.name, stream_name=stream.name, batch_config=batch_config)
+        with self._interruptible([stream]):
+            for manifest in batcher.get_batches(records=records()):
+                reached = dict(read)
+                yield batch_config.encoding, manifest
+                stream.stream_state.update(reached)
+            stream.stream_state.update(read)
+            self._write_state()
+
+    @contextmanager
+    def _interruptible(self, streams: Sequence[Stream]) -> Iterator[None]:
+        """End the output in an orderly way if a signal interrupts the block."""
+        try:
+            yield
+        except InterruptedBySignal as interruption:
+            log_interruption(self._writer.last_state, [each.name for each in streams if isinstance(each, CallStream)])
+            interruption.is_logged = True
+            self._writer.interrupted()
+            raise
+
+    def _test(self, streams: Sequence[Stream], record_count: int) -> None:
+        """Read a few calls, in one request."""
+        progress = open_streams({stream: {} for stream in streams}, self._window, self._writer)
+        # A window that has not begun yet cannot be requested.
+        window = Window(min(self._window.since, self._window.until - timedelta(minutes=1)), self._window.until)
+        with self._connect(progress, TEST_LIMITS) as client:
+            page = client.get_page(window, 1, min(record_count, self._config["page_size"]))
+            for stream, _, _, writer in progress:
+                writer.write(stream.rows(page.calls[:record_count]))
+        self._write_call_counts(streams, window, page.total)
+        visible = "total unknown" if page.total is None else f"{page.total} calls are visible"
+        logger.info("Connection test passed: %s, from %s", visible, window)
+
+    def _run(self, streams: Sequence[Stream]) -> None:
+        """Read what is unread, reconcile, and write the closing STATE and log line."""
+        progress = open_streams({stream: stream.stream_state for stream in streams}, self._window, self._writer)
+        for stream, state, _, _ in progress:
+            if state.bookmark and state.bookmark < self._window.since:
+                gap = Window(state.bookmark, self._window.since)
+                logger.warning("`start_date` is after the bookmark of `%s`: skipping calls from %s", stream.name, gap)
+        with self._connect(progress, RUN_LIMITS) as client:
+            reconciler = Reconciler(client)
+            if progress:
+                self._read_all(progress, client, reconciler)
+            total = reconciler.total if progress else client.get_page(self._window, 1, 1).total
+        window = reconciler.window or self._window
+        self._write_call_counts(streams, window, total)
+        self._write_state()
+        written = {stream.name: writer.written for stream, _, _, writer in progress}
+        log_completion(window, reconciler.total, reconciler.excess, written)
+
+    def _read_all(self, streams: Sequence[StreamProgress], client: UsageClient, reconciler: Reconciler) -> None:
+        """Read what is unread, compare the counts with the totals, and read again what turns out to be missing."""
+        counts = list(dict.fromkeys(progress.counts for progress in streams))
+        windows = merge_windows(window for each in counts for window in each.unread)
+        if not windows:
+            logger.warning("Nothing to read: the time range is empty, or ends before the bookmark")
+            return
+        totals = {window: self._read(streams, client, window) for window in windows}
+        if not self._config["reconcile"]:
+            return
+        for _ in range(MAX_ROUNDS + 1):
+            reconciler.compare(counts, totals)
+            for progress in streams:
+                progress.state.update(None, progress.counts)
+            windows = merge_windows(window for each in counts for window in each.unread)
+            if not windows:
+                if reconciler.total is None:
+                    logger.info("The API sends no total (X-Total-Count): the number of calls cannot be verified")
+                return
+            for window in windows:
+                reconciler.check_limit()
+                self._read(streams, client, window)
+            totals = {}
+        raise IncompleteError(
+            f"Calls are missing: the API's totals changed in each of {MAX_ROUNDS} attempts to read them. Run again."
+        )
+
+    def _read(self, streams: Sequence[StreamProgress], client: UsageClient, window: Window) -> int | None:
+        """Read a window, and write a STATE after each page; return the total of the first one."""
+        logger.info("Reading calls from %s", window)
+        progress_log = Progress(self._config["requests_per_minute"])
+        shared = list(dict.fromkeys(progress.counts for progress in streams))
+        totals: list[int | None] = []
+        received = 0
+        for batch in WindowReader(client, window, self._config["page_size"]).batches():
+            taken = {counts: counts.take(batch.calls, batch.position) for counts in shared}
+            for stream, state, counts, writer in streams:
+                for calls in taken[counts]:
+                    writer.write(stream.rows(calls))
+                state.update(batch, counts)
+            self._write_state()
+            progress_log.log(batch.received, batch.total)
+            received = batch.received
+            totals.append(batch.total)
+        if not self._config["reconcile"] and received < (totals[0] or 0):
+            logger.warning("The API reported %d calls from %s, but returned %d", totals[0], window, received)
+        return totals[0]
+
+    def _write_state(self) -> None:
+        self._writer.write_message(StateMessage(value=self._tap.state))
+
+    def _write_call_counts(self, streams: Sequence[Stream], window: Window, total: int | None) -> None:
+        for stream in streams:
+            if isinstance(stream, CallCountsStream):
+                RecordWriter(stream, self._writer).write([_call_counts(window, total)])
+
+    @contextmanager
+    def _connect(self, streams: Sequence[StreamProgress], limits: RetryLimits) -> Iterator[UsageClient]:
+        """Provide a client, and log the metrics of the streams that it is used for."""
+        name = streams[-1].stream.name if streams else CallCountsStream.name
+        with ExitStack() as stack:
+            for stream, _, _, writer in streams:
+                stack.enter_context(metrics.sync_timer(stream.name))
+                stack.enter_context(writer.counter)
+            on_response, on_failure = stack.enter_context(request_metrics(self._tap, name, ENDPOINT))
+            yield UsageClient(
+                api_url=self._config["api_url"],
+                token=self._config["auth_token"],
+                user_agent=self._config.get("user_agent") or f"{self._tap.name}/{self._tap.plugin_version}",
+                timeout_seconds=self._config["request_timeout"],
+                requests_per_minute=self._config["requests_per_minute"],
+                limits=limits,
+                events=ClientEvents(on_response, on_failure, self._writer.rate_limited),
+            )
+
+
+def _call_counts(window: Window, total: int | None) -> CallCountRow:
+    now = format_timestamp(datetime.now(timezone.utc))
+    return CallCountRow(**window.parameters, calls=total, reconciled_at=now)

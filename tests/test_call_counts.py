@@ -1,0 +1,126 @@
+"""The stream `call_counts` says how many calls the API reported, so that SQL can check what the target has kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from factories import a_call, a_call_per_minute, minute
+from jsonschema import Draft202012Validator, FormatChecker
+from scheduled import ScheduledTap
+
+from tap_tuple.sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from runners import Run
+
+SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "call_counts.json").read_text("utf-8"))
+ALL = ("calls", "call_participations", "call_counts")
+
+
+def the_record(run: Run) -> dict[str, Any]:
+    """Return the only record of a run."""
+    [record] = run.records("call_counts")
+    return record
+
+
+def test_it_is_deselected_by_default() -> None:
+    with Sandbox(a_call_per_minute()) as api:
+        run = ScheduledTap(api).green_run()
+    assert run.records() != []
+    assert run.records("call_counts") == []
+
+
+def test_each_run_writes_one_record_of_the_whole_window() -> None:
+    with Sandbox(a_call_per_minute()) as api:
+        tap = ScheduledTap(api, {"start_date": "2026-03-01", "end_date": "2026-04-01"}, selected=ALL)
+        first = the_record(tap.green_run())
+        api.add(a_call(31, minute(31)))
+        second = the_record(tap.green_run(end_date="2026-05-01"))
+    assert {**first, "reconciled_at": None} == {
+        "since": "2026-03-01T00:00:00.000Z",
+        "until": "2026-04-01T00:00:00.000Z",
+        "calls": 30,
+        "reconciled_at": None,
+    }
+    assert (second["until"], second["calls"]) == ("2026-05-01T00:00:00.000Z", 31)
+    validator = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
+    for record in (first, second):
+        validator.validate(record)
+        assert record["reconciled_at"] > "2026-05"
+
+
+def test_it_costs_no_request() -> None:
+    requests = {}
+    for selected in (ALL, ALL[:2]):
+        with Sandbox(a_call_per_minute()) as api:
+            tap = ScheduledTap(api, selected=selected)
+            for _ in range(3):
+                tap.green_run()
+            requests[selected] = len(api.requests)
+    assert len(set(requests.values())) == 1
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_the_number_is_the_one_after_the_repairs(runs: int) -> None:
+    with Sandbox(a_call_per_minute()) as api:
+        tap = ScheduledTap(api, {"lookback_window": 0}, selected=ALL)
+        tap.green_run()
+        api.add(a_call(100, minute(3)), a_call(101, minute(40)))
+        api.delete(25)
+        for _ in range(runs):
+            run = tap.green_run()
+        assert the_record(run)["calls"] == len(api.calls) == 31
+
+
+def test_an_api_that_reports_more_calls_than_it_returns_shows_in_sql() -> None:
+    more = {"X-Total-Count": lambda total: str(int(total) + 1)}
+    with Sandbox(a_call_per_minute(), faults=[Fault(times=None, headers=more)]) as api:
+        tap = ScheduledTap(api, selected=ALL)
+        record = the_record(tap.green_run())
+    assert record["calls"] == 31
+    with sqlite3.connect(":memory:") as database:
+        database.execute("create table calls (id, ended_at)")
+        database.executemany(
+            "insert into calls values (?, ?)", [(call["id"], call["ended_at"]) for call in tap.calls.values()]
+        )
+        database.execute("create table call_counts (since, until, calls)")
+        database.execute("insert into call_counts values (:since, :until, :calls)", record)
+        query = """
+            select call_counts.calls - count(calls.id) from call_counts
+            left join calls on ended_at >= since and ended_at < until group by until
+        """
+        assert database.execute(query).fetchall() == [(1,)]
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "headers"), [({"reconcile": False}, {}), ({}, {"X-Total-Count": None})], ids=["reconcile", "no total"]
+)
+def test_a_number_that_is_not_known_is_null(config: dict[str, Any], headers: dict[str, Any]) -> None:
+    with Sandbox(a_call_per_minute(), faults=[Fault(times=None, headers=headers)]) as api:
+        tap = ScheduledTap(api, config, selected=ALL)
+        for _ in range(2):
+            assert the_record(tap.green_run())["calls"] is None
+
+
+def test_a_run_that_fails_writes_no_record() -> None:
+    with Sandbox(a_call_per_minute(), faults=[Fault(on=2, status=403)]) as api:
+        run = ScheduledTap(api, {"page_size": 10}, selected=ALL).run()
+    assert run.exit_code == 1
+    assert run.records("call_counts") == []
+
+
+def test_selected_alone_it_takes_one_request_for_the_total() -> None:
+    with Sandbox(a_call_per_minute()) as api:
+        run = ScheduledTap(api, selected=("call_counts",), expect_complete=False).green_run()
+        assert len(api.requests) == 1
+        assert the_record(run)["calls"] == len(api.calls)
+
+
+def test_a_team_without_calls_has_none() -> None:
+    with Sandbox() as api:
+        assert the_record(ScheduledTap(api, selected=ALL).green_run())["calls"] == 0

@@ -1,0 +1,662 @@
+"""What has been read is reconciled with the API's totals, so that calls are found however late they appear."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from factories import a_call, a_state
+from scheduled import KILLED, ScheduledTap
+
+from tap_tuple.sandbox import Fault, Sandbox
+
+if TYPE_CHECKING:
+    from runners import Run
+
+    from tap_tuple.sandbox.http_server import Received
+
+    Calls = list[dict[str, Any]]
+
+NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
+YEAR = timedelta(days=365)
+AGES = [timedelta(hours=3), timedelta(days=1), timedelta(days=5), YEAR]
+COUNT = 120
+
+
+def ago(age: timedelta) -> str:
+    """Return the instant so long before NOW."""
+    return (NOW - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def history(count: int = COUNT) -> Calls:
+    """Return calls evenly spread over two years, oldest first, with one participation each."""
+    ends = [ago(2 * YEAR * (count - number) / count - timedelta(minutes=1)) for number in range(count)]
+    return [a_call(number + 1, end, call_participations=[{"id": number + 1}]) for number, end in enumerate(ends)]
+
+
+def late(*ages: timedelta) -> Calls:
+    """Return calls that ended so long ago."""
+    return [a_call(1000 + number, ago(age)) for number, age in enumerate(ages)]
+
+
+def schedule(api: Sandbox, **config: Any) -> ScheduledTap:
+    """Return a tap that has run once."""
+    tap = ScheduledTap(api, {"page_size": 25, **config})
+    tap.green_run()
+    return tap
+
+
+def settle(tap: ScheduledTap, max_runs: int) -> int:
+    """Run the tap every hour until its counts are those of the API; return the number of runs."""
+    for number in range(1, max_runs + 1):
+        tap.green_run(end_date=ago(timedelta(hours=-number)))
+        if tap.counts_match():
+            return number
+    raise AssertionError(f"the counts do not match after {max_runs} runs: {tap.span_counts()}")
+
+
+def lines(run: Run, text: str) -> list[str]:
+    return [line for line in run.log.splitlines() if text in line]
+
+
+class TestLateCalls:
+    @pytest.mark.parametrize("age", AGES)
+    @pytest.mark.parametrize("lookback_window", [0, 3600, 86400 * 30])
+    def test_a_call_is_found_by_the_next_run_however_late_it_appears(
+        self, age: timedelta, lookback_window: int
+    ) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=lookback_window)
+            api.add(*late(age))
+            tap.green_run()
+            assert 1000 in tap.ids
+            assert tap.counts_match()
+            tap.green_run()
+            assert len(tap.requests) <= 3
+
+    def test_a_call_older_than_all_others_is_found(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(a_call(1000, "1999-12-31T23:59:59.999Z"))
+            tap.green_run()
+            assert 1000 in tap.ids
+
+    def test_calls_that_appear_in_many_places_are_all_found_by_one_run(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(*(YEAR * number / 8 for number in range(1, 16))))
+            tap.green_run()
+            assert tap.ids >= set(range(1000, 1015))
+            assert len(tap.requests) < 150
+
+    def test_as_many_late_calls_as_new_ones_are_found(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=3), timedelta(seconds=10), timedelta(seconds=5)))
+            tap.green_run()
+            assert tap.ids >= {1000, 1001, 1002}
+
+    def test_a_late_call_in_a_team_without_calls_is_found(self) -> None:
+        with Sandbox() as api:
+            tap = schedule(api)
+            api.add(*late(YEAR))
+            tap.green_run()
+            assert tap.ids == {1000}
+
+    def test_the_log_says_where_how_many_and_that_they_were_recovered(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=200), timedelta(days=200)))
+            run = tap.green_run()
+        [difference] = lines(run, "reading again")
+        assert f"The API reports {COUNT + 2} calls" not in difference
+        assert len(lines(run, "Recovered 2 calls")) == 1
+        assert run.warnings == []
+        assert f"{COUNT + 2} calls" in lines(run, "Run complete")[0]
+
+    def test_only_the_span_that_differs_is_read_again(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=0)
+            api.add(*late(timedelta(days=400)))
+            run = tap.green_run()
+            assert len(run.ids()) < COUNT / 4
+            assert len(tap.requests) <= 16
+
+    def test_a_state_follows_the_repair_of_each_span(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=0)
+            api.add(*late(timedelta(days=600), timedelta(days=100)))
+            run = tap.green_run()
+        kinds = [message["type"] for message in run.messages]
+        positions = [
+            index for index, message in enumerate(run.messages) if message.get("record", {}).get("id") in {1000, 1001}
+        ]
+        assert len(positions) == 2
+        assert "STATE" in kinds[positions[0] : positions[1]]
+
+    @pytest.mark.parametrize("lines_written", range(1, 60, 3))
+    def test_a_run_killed_in_the_middle_of_a_repair_is_continued_by_the_next_run(self, lines_written: int) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, page_size=3, lookback_window=0)
+            api.add(*late(timedelta(days=600), timedelta(days=599), timedelta(days=100), timedelta(days=30)))
+            tap.run(kill_after_lines=lines_written)
+            tap.green_run()
+            assert tap.ids >= {1000, 1001, 1002, 1003}
+            assert tap.counts_match()
+
+    def test_a_run_that_fails_in_the_middle_of_a_repair_is_continued_by_the_next_run(self) -> None:
+        for number in range(3, 18, 2):
+            with Sandbox(history()) as api:
+                tap = schedule(api, page_size=10, lookback_window=0)
+            faults = [Fault(on=number, status=403)]
+            with Sandbox([*history(), *late(timedelta(days=600), timedelta(days=100))], faults=faults) as api:
+                tap.api = api
+                while tap.run().exit_code:
+                    pass
+                assert tap.ids >= {1000, 1001}
+
+
+class TestRequestBudget:
+    def test_a_first_run_over_a_steady_api_is_not_reconciled(self) -> None:
+        with Sandbox(history(20)) as api:
+            tap = schedule(api)
+            assert len(tap.requests) == 1
+
+    @pytest.mark.parametrize("lookback_window", [0, 3600, 86400 * 30])
+    def test_a_quiet_run_takes_two_requests(self, lookback_window: int) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=lookback_window)
+            for _ in range(3):
+                tap.green_run()
+                assert len(tap.requests) == 2
+            assert int(tap.requests[-1].query["per_page"]) <= 50, "the comparison takes a small page"
+
+    def test_a_run_with_nothing_but_new_calls_takes_two_requests(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(seconds=50), timedelta(seconds=40)))
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+            assert len(tap.requests) == 2
+
+    def test_one_late_call_takes_few_requests_in_a_long_history(self) -> None:
+        with Sandbox(history(2000)) as api:
+            tap = schedule(api, page_size=1000)
+            api.add(*late(timedelta(days=123)))
+            tap.green_run()
+            assert len(tap.requests) <= 20
+
+    def test_repairs_are_limited_and_the_next_runs_continue_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("tap_tuple.reconciliation.MAX_REQUESTS", 50)
+        with Sandbox(history()) as api:
+            tap = schedule(api, page_size=1, lookback_window=0)
+            api.add(*late(*(YEAR * number / 5 for number in range(1, 9))))
+            exit_codes: list[int] = []
+            while not exit_codes or exit_codes[-1]:
+                run = tap.run()
+                exit_codes.append(run.exit_code)
+                assert len(tap.requests) <= 160
+                assert len(exit_codes) < 10, "the repairs do not advance"
+        assert exit_codes[0] == 1
+        assert tap.ids >= set(range(1000, 1008))
+
+
+class TestDeletions:
+    def test_deleted_calls_are_reported_once_and_nothing_is_read(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=0)
+            api.delete(50, 51, 52)
+            run = tap.green_run()
+            assert run.ids() == []
+            assert sum(int(line.rpartition("| ")[2].split()[0]) for line in lines(run, "deleted")) == 3
+            assert run.warnings == []
+            run = tap.green_run()
+            assert lines(run, "deleted") == []
+            assert len(tap.requests) == 2
+            assert tap.counts_match()
+
+    def test_a_deleted_history_is_adopted(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.delete(*range(1, COUNT + 1))
+            tap.green_run()
+            api.add(*late(timedelta(days=90), timedelta(seconds=1)))
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+            assert tap.counts_match()
+
+    def test_a_steady_retention_takes_two_more_requests_per_run(self) -> None:
+        with Sandbox(history(400)) as api:
+            tap = schedule(api, page_size=1000, lookback_window=0)
+            requests = []
+            for number in range(1, 60, 2):
+                api.delete(number, number + 1)
+                run = tap.green_run()
+                assert run.warnings == []
+                requests.append(len(tap.requests))
+        assert sum(requests) / len(requests) <= 5
+        assert tap.bookmark == history(400)[-1]["ended_at"]
+
+    @pytest.mark.parametrize(("deleted", "age"), [(2, 30), (60, 700), (100, 500), (110, 300), (30, 10)])
+    def test_a_deletion_and_a_late_call_that_cancel_out_are_found_within_a_bounded_number_of_runs(
+        self, deleted: int, age: int
+    ) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, page_size=1000)
+            tap.expect_complete = False
+            api.delete(deleted)
+            api.add(*late(timedelta(days=age)))
+            runs = settle(tap, max_runs=2 * len(tap.span_counts()))
+            assert 1000 in tap.ids
+            assert runs <= 60
+
+    def test_many_deletions_and_late_calls_that_cancel_out_are_found_in_one_run(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            tap.expect_complete = False
+            api.delete(*range(1, 30))
+            api.add(*late(*(timedelta(days=100 + number) for number in range(29))))
+            settle(tap, max_runs=20)
+            assert tap.ids >= set(range(1000, 1029))
+
+    def test_calls_that_are_deleted_while_a_repair_reads_do_not_hide_others(self) -> None:
+        faults = [Fault(on=number, delete=[number + 10]) for number in range(16, 30)]
+        with Sandbox(history(), faults=faults) as api:
+            tap = schedule(api, page_size=10)
+            tap.expect_complete = False
+            api.add(*late(timedelta(days=700), timedelta(days=300)))
+            settle(tap, max_runs=60)
+            assert tap.ids >= {1000, 1001}
+
+    @pytest.mark.parametrize("on", range(1, 14))
+    def test_a_call_that_appears_during_a_run_is_found_by_the_next_run_at_the_latest(self, on: int) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, page_size=10)
+        new = Fault(on=on, insert=[a_call(2000, ago(timedelta(days=500)))])
+        with Sandbox([*history(), *late(timedelta(days=400))], faults=[new]) as api:
+            tap.api = api
+            tap.green_run()
+            tap.green_run()
+            assert len(api.requests) < on or 2000 in tap.ids
+
+
+class TestTotalsThatAreWrong:
+    """An API that keeps reporting another number of calls than it returns."""
+
+    def test_a_total_that_is_always_too_high_leaves_one_warning_with_both_numbers(self) -> None:
+        more = {"X-Total-Count": lambda total: str(int(total) + 1)}
+        with Sandbox(history(), faults=[Fault(times=None, headers=more)]) as api:
+            tap = ScheduledTap(api, {"page_size": 25})
+            run = tap.green_run()
+            assert len(run.warnings) == 1
+            assert "returned" in run.warnings[0]
+            assert "1 of them were not returned" in lines(run, "Run complete")[0]
+            for _ in range(3):
+                run = tap.green_run()
+                assert len(tap.requests) <= 12
+                assert run.warnings == []
+
+    @pytest.mark.parametrize("cap", [10, 50, 119])
+    def test_a_total_that_is_capped_makes_no_run_fail_or_lose_calls(self, cap: int) -> None:
+        capped = {"X-Total-Count": lambda total: str(min(int(total), cap))}
+        with Sandbox(history(), faults=[Fault(times=None, headers=capped)]) as api:
+            tap = ScheduledTap(api, {"page_size": 25})
+            for _ in range(3):
+                run = tap.green_run()
+                assert run.warnings == []
+            assert tap.ids == set(range(1, COUNT + 1))
+            assert len(tap.requests) <= 40
+
+    def test_a_total_that_flaps_makes_no_run_lose_calls(self) -> None:
+        numbers = iter(range(10_000))
+        flapping = {"X-Total-Count": lambda total: str(int(total) + next(numbers) % 2)}
+        with Sandbox(history(), faults=[Fault(times=None, headers=flapping)]) as api:
+            tap = ScheduledTap(api, {"page_size": 25})
+            for _ in range(6):
+                run = tap.run()
+                assert run.exit_code == 0 or run.errors
+                assert len(tap.requests) <= 400
+            assert tap.ids == set(range(1, COUNT + 1))
+
+    def test_a_total_that_is_too_low_for_a_moment_costs_duplicates_but_no_call(self) -> None:
+        lower = {"X-Total-Count": lambda total: str(max(0, int(total) - 20))}
+        with Sandbox(
+            history(), faults=[Fault(when=lambda request: request.number in {8, 9, 10}, times=None, headers=lower)]
+        ) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=77)))
+            for _ in range(4):
+                tap.run()
+            assert 1000 in tap.ids
+            assert tap.counts_match()
+
+    def test_a_call_that_is_withheld_is_a_warning_once_and_found_when_it_is_returned(self) -> None:
+        withheld = Fault(
+            times=None, when=lambda _: hidden, calls=lambda page: [call for call in page if call["id"] != 60]
+        )
+        hidden = True
+        with Sandbox(history(), faults=[withheld]) as api:
+            tap = ScheduledTap(api, {"page_size": 25}, expect_complete=False)
+            assert len(tap.green_run().warnings) == 1
+            assert tap.green_run().warnings == []
+            assert 60 not in tap.ids
+
+    @pytest.mark.parametrize("total", [None, "many"])
+    def test_without_a_total_one_line_says_that_nothing_is_verified(self, total: str | None) -> None:
+        with Sandbox(history(), faults=[Fault(times=None, headers={"X-Total-Count": total})]) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(minutes=10)))
+            run = tap.green_run()
+            assert 1000 in tap.ids, "it is in the lookback window"
+            assert len(lines(run, "X-Total-Count")) == 1
+            assert len(tap.requests) <= 2
+
+    def test_totals_that_come_back_reveal_what_was_missed_without_them(self) -> None:
+        with Sandbox(history(), faults=[Fault(times=None, headers={"X-Total-Count": None})]) as api:
+            tap = schedule(api)
+        with Sandbox([*history(), *late(timedelta(days=200))]) as api:
+            tap.api = api
+            tap.green_run()
+            assert 1000 in tap.ids
+
+    def test_totals_that_disappear_in_the_middle_of_a_run_do_not_end_it(self) -> None:
+        for number in range(1, 8):
+            with Sandbox(history()) as api:
+                tap = schedule(api)
+            fault = Fault(on=number, times=None, headers={"X-Total-Count": None})
+            with Sandbox([*history(), *late(timedelta(days=200))], faults=[fault]) as api:
+                tap.api = api
+                tap.expect_complete = False
+                assert tap.run().exit_code == 0
+
+
+class TestProbe:
+    """The request that compares the whole history."""
+
+    @staticmethod
+    def is_probe(request: Received) -> bool:
+        return request.number > 8 and "page" in request.query and request.query["page"] != "1"
+
+    @pytest.mark.parametrize("status", [400, 404, 410, 416, 422])
+    def test_a_page_number_that_the_api_refuses_does_not_end_the_run(self, status: int) -> None:
+        with Sandbox(history(), faults=[Fault(when=self.is_probe, times=None, status=status)]) as api:
+            tap = schedule(api)
+            for number in range(4):
+                api.add(a_call(1000 + number, ago(timedelta(days=100 * number + 1))))
+                tap.green_run()
+                assert 1000 + number in tap.ids
+
+    def test_an_api_that_returns_fewer_calls_per_page_than_requested_hides_no_late_call(self) -> None:
+        with Sandbox(history(), max_per_page=10) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=100), timedelta(days=400)))
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+
+    def test_an_empty_page_does_not_end_the_run(self) -> None:
+        with Sandbox(history(), faults=[Fault(when=self.is_probe, times=None, calls=lambda _: [])]) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=100)))
+            tap.green_run()
+            tap.green_run()
+            assert 1000 in tap.ids
+
+
+class TestStartAndEndDate:
+    def test_a_start_date_that_moves_back_makes_the_next_run_read_the_earlier_part_only(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, start_date=ago(YEAR), lookback_window=0)
+            assert tap.ids == set(range(61, 121))
+            run = tap.green_run(start_date=ago(1.5 * YEAR))
+            assert tap.ids == set(range(31, 121))
+            assert set(run.ids()) <= {*range(31, 61), 120}
+            run = tap.green_run(start_date="1970-01-01")
+            assert tap.ids == set(range(1, 121))
+            assert set(run.ids()) <= {*range(1, 31), 120}
+            assert tap.counts_match()
+            assert tap.green_run(start_date="1970-01-01").ids() == []
+
+    def test_a_start_date_that_is_removed_makes_the_next_run_read_everything(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, start_date=ago(YEAR))
+            del tap.config["start_date"]
+            tap.green_run()
+            assert tap.ids == set(range(1, 121))
+
+    @pytest.mark.parametrize("written", range(1, 40, 4))
+    def test_a_run_killed_while_it_reads_the_earlier_part_is_continued(self, written: int) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, start_date=ago(YEAR), page_size=5)
+            tap.run(kill_after_lines=written, start_date="2000-01-01")
+            tap.green_run(start_date="2000-01-01")
+            assert tap.ids == set(range(1, 121))
+            assert tap.counts_match()
+
+    def test_a_start_date_that_moves_forward_limits_what_is_compared(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            tap.config["start_date"] = ago(YEAR)
+            api.add(*late(timedelta(days=500), timedelta(days=100)))
+            api.delete(1, 2, 3)
+            tap.green_run()
+            assert 1001 in tap.ids
+            assert 1000 not in tap.ids
+            del tap.config["start_date"]
+            tap.green_run()
+            assert 1000 in tap.ids
+            assert tap.counts_match()
+
+    def test_a_late_call_is_found_while_the_start_date_moves_on_within_a_span(self) -> None:
+        start = timedelta(days=700)
+        with Sandbox(history()) as api:
+            tap = schedule(api, start_date=ago(start))
+            api.add(*late(timedelta(days=690)))
+            for hours in range(1, 4):
+                tap.green_run(start_date=ago(start - timedelta(hours=hours)))
+                assert 1000 in tap.ids
+
+    def test_a_start_date_after_the_bookmark_skips_calls_with_a_warning(self) -> None:
+        stored = history()
+        with Sandbox(stored[:60]) as api:
+            tap = schedule(api)
+            api.add(*stored[60:])
+            tap.config["start_date"] = stored[90]["ended_at"]
+            run = tap.green_run()
+            assert len(lines(run, "skipping calls")) == 2, "one line per stream"
+            assert tap.ids == {*range(1, 61), *range(91, 121)}
+            del tap.config["start_date"]
+            tap.green_run()
+            tap.green_run()
+            assert tap.ids == set(range(1, 121))
+
+    def test_an_end_date_that_moves_on_reads_the_history_in_parts(self) -> None:
+        with Sandbox(history()) as api:
+            tap = ScheduledTap(api, {"page_size": 10, "lookback_window": 0})
+            for days in range(700, -10, -50):
+                tap.green_run(end_date=ago(timedelta(days=days)))
+            assert tap.ids == set(range(1, 121))
+            assert tap.counts_match()
+
+    def test_an_end_date_before_the_bookmark_compares_only_what_is_before_it(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(timedelta(days=500), timedelta(days=100)))
+            tap.expect_complete = False
+            tap.green_run(end_date=ago(YEAR))
+            tap.expect_complete = True
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+
+
+class TestStreams:
+    def test_both_streams_are_compared_by_the_same_requests(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(a_call(1000, ago(timedelta(days=50)), call_participations=[{"id": 1000}]))
+            tap.green_run()
+            both = len(tap.requests)
+            assert set(tap.participations) == {*range(1, 121), 1000}
+        with Sandbox(history()) as api:
+            tap = ScheduledTap(api, {"page_size": 25}, selected=("calls",))
+            tap.green_run()
+            api.add(a_call(1000, ago(timedelta(days=50)), call_participations=[{"id": 1000}]))
+            tap.green_run()
+            assert abs(both - len(tap.requests)) <= 1
+
+    def test_a_stream_selected_late_reads_its_whole_history_and_finds_late_calls(self) -> None:
+        with Sandbox(history()) as api:
+            tap = ScheduledTap(api, {"page_size": 25, "lookback_window": 0}, selected=("calls",))
+            tap.green_run()
+            assert tap.participations == {}
+            tap.selected = ("calls", "call_participations")
+            run = tap.green_run()
+            assert set(tap.participations) == set(range(1, 121))
+            assert run.ids() == []
+            api.add(a_call(1000, ago(timedelta(days=50)), call_participations=[{"id": 1000}]))
+            tap.green_run()
+            assert 1000 in tap.ids
+            assert 1000 in tap.participations
+
+    def test_a_stream_deselected_for_a_while_finds_what_it_missed(self) -> None:
+        with Sandbox(history()) as api:
+            tap = ScheduledTap(api, {"page_size": 25}, selected=("calls", "call_participations"))
+            tap.green_run()
+            tap.selected = ("calls",)
+            api.add(a_call(1000, ago(timedelta(days=50)), call_participations=[{"id": 1000}]))
+            tap.green_run()
+            assert 1000 not in tap.participations
+            tap.selected = ("call_participations",)
+            tap.green_run()
+            assert 1000 in tap.participations
+
+    def test_streams_with_different_bookmarks_are_read_in_one_pass(self) -> None:
+        stored = history()
+        with Sandbox(stored[:60]) as api:
+            tap = ScheduledTap(
+                api, {"page_size": 1000, "lookback_window": 0}, selected=("calls", "call_participations")
+            )
+            tap.green_run()
+            api.add(*stored[60:])
+            tap.selected = ("calls",)
+            tap.green_run()
+            tap.selected = ("calls", "call_participations")
+            run = tap.green_run()
+            assert set(tap.participations) == set(range(1, 121))
+            assert run.ids() == []
+            assert len(tap.requests) <= 3
+            for _ in range(3):
+                tap.green_run()
+            assert len(tap.requests) <= 3
+
+    def test_nothing_is_requested_twice_in_a_run(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, page_size=1000)
+            api.add(*late(*(timedelta(days=100 * number) for number in range(1, 7))))
+            tap.green_run()
+            targets = [request.raw_target for request in tap.requests]
+            assert len(targets) - len(set(targets)) <= 6, "only the repaired spans are compared again"
+
+
+class TestSettings:
+    def test_reconcile_false_makes_one_request_and_finds_no_late_calls(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, reconcile=False)
+            tap.expect_complete = False
+            api.add(*late(timedelta(days=50)))
+            tap.green_run()
+            assert len(tap.requests) == 1
+            assert 1000 not in tap.ids
+            tap.config["reconcile"] = True
+            tap.green_run()
+            assert 1000 in tap.ids
+
+    def test_a_full_table_sync_reads_everything_and_leaves_the_state_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            before = tap.state
+            monkeypatch.setattr("tap_tuple.streams.CallsStream.replication_method", "FULL_TABLE", raising=False)
+            monkeypatch.setattr(
+                "tap_tuple.streams.CallParticipationsStream.replication_method", "FULL_TABLE", raising=False
+            )
+            run = tap.green_run()
+            assert sorted(run.ids()) == list(range(1, 121))
+            assert tap.state == before
+
+    @pytest.mark.parametrize(("tied", "page_size"), [(1, 3), (1, 25), (7, 10), (7, 25)])
+    def test_without_a_lookback_a_quiet_api_writes_each_call_once(self, tied: int, page_size: int) -> None:
+        newest = [a_call(1000 + number, ago(timedelta(seconds=1))) for number in range(tied)]
+        with Sandbox([*history(), *newest]) as api:
+            tap = ScheduledTap(api, {"lookback_window": 0, "page_size": page_size})
+            written = tap.green_run().ids()
+            for number in range(5):
+                written += tap.green_run().ids()
+                api.add(a_call(2000 + number, ago(timedelta(seconds=-number, milliseconds=-number % 2))))
+            written += tap.green_run().ids()
+        assert len(written) == len(set(written)) == len(tap.ids) == COUNT + tied + 5
+
+    def test_a_lookback_repeats_only_the_calls_within_it(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=86400 * 10)
+            assert 1 <= len(tap.green_run().ids()) <= 4
+
+    def test_a_longer_lookback_than_before_reads_further_back(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api, lookback_window=3600)
+            assert len(tap.green_run(lookback_window=86400 * 100).ids()) >= 16
+            tap.green_run(lookback_window=0)
+            assert tap.counts_match()
+
+
+class TestStatesOfVersion010:
+    def test_it_adopts_the_totals_of_what_was_read_before(self) -> None:
+        stored = history()
+        with Sandbox(stored) as api:
+            tap = ScheduledTap(api, state=a_state(stored[99]["ended_at"]), expect_complete=False)
+            run = tap.green_run()
+            assert run.ids() == list(range(100, 121))
+            assert run.warnings == []
+            assert len(tap.requests) <= 4
+            assert tap.counts_match()
+            tap.green_run()
+            assert len(tap.requests) == 2
+            api.add(*late(timedelta(days=600), timedelta(days=10)))
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+
+    @pytest.mark.parametrize("written", range(1, 30, 3))
+    def test_a_run_killed_before_it_has_adopted_them_is_continued(self, written: int) -> None:
+        stored = history()
+        with Sandbox(stored) as api:
+            tap = ScheduledTap(api, {"page_size": 5}, state=a_state(stored[99]["ended_at"]), expect_complete=False)
+            tap.run(kill_after_lines=written)
+            tap.green_run()
+            assert tap.ids == set(range(100, 121))
+            assert tap.counts_match()
+            api.add(*late(timedelta(days=600)))
+            tap.green_run()
+            assert 1000 in tap.ids
+
+    def test_an_api_without_totals_leaves_them_unknown_until_it_sends_some(self) -> None:
+        stored = history()
+        state = a_state(stored[99]["ended_at"])
+        with Sandbox(stored, faults=[Fault(times=None, headers={"X-Total-Count": None})]) as api:
+            tap = ScheduledTap(api, state=state, expect_complete=False)
+            tap.green_run()
+        with Sandbox(stored) as api:
+            tap.api = api
+            run = tap.green_run()
+            assert run.warnings == []
+            assert tap.counts_match()
+
+
+def test_a_killed_first_run_is_continued_without_loss() -> None:
+    for written in range(1, 300, 17):
+        with Sandbox(history()) as api:
+            tap = ScheduledTap(api, {"page_size": 7, "lookback_window": 0})
+            if tap.run(kill_after_lines=written).exit_code == KILLED:
+                tap.green_run()
+            assert tap.ids == set(range(1, 121))
+            assert tap.counts_match()
