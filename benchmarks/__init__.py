@@ -1,1 +1,1 @@
-"""What the tap costs, and how fast it is, beside the alternatives: the figures of `make bench`."""
+"""The benchmark of `make bench`: the cost and speed of the tap, compared with its alternatives."""

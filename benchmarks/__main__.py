@@ -1,7 +1,7 @@
-"""Measures everything, prints the table, and keeps it in `results.md`: `make bench`.
+"""Runs the benchmark, prints the table, and writes it to `results.md`: `make bench`.
 
-It takes a quarter of an hour, most of it at the API's own pace. `--quick` takes a minute, writes no file, and
-its figures are those of short runs, in which start-up weighs more.
+It takes a quarter of an hour, most of it at the API's rate limit. `--quick` takes a minute and writes no file. Its
+figures come from short runs, in which start-up has a larger share.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESULTS = Path(__file__).with_name("results.md")
 
 
 def main() -> None:
-    """Runs the benchmark; the exit code is 1 if a run fails or a bar is not met."""
+    """Run the benchmark; exit with 1 if a run fails or a bar is not met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures the tap and its peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes, for development; writes no results.md")
     quick = parser.parse_args().quick
@@ -47,6 +47,8 @@ def _measured(programs: Programs, scale: Scale) -> Results:
     start_up_seconds = measurements.start_up(programs, scale, results)
     _announce("Memory")
     measurements.memory(programs, scale, results)
+    _announce("The database of the server")
+    measurements.server_time(programs, scale, results)
     _announce("A slow server and a slow reader")
     measurements.overlap(programs, scale, results, start_up_seconds)
     if scale.paced_pages:

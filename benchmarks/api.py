@@ -1,4 +1,4 @@
-"""The API that is read: a server in a process of its own, so that its work is not counted."""
+"""The API that is read: a server in a separate process, so that its work is not measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 UNLIMITED = 1_000_000
-"""Requests a minute; more than any program makes."""
+"""Requests per minute; more than any program sends."""
 
 
 @dataclass
@@ -24,10 +24,11 @@ class Api:
 
     Attributes:
         url: The tap's `api_url`.
-        calls: How many calls it has.
-        participations: How many stays they have in all.
-        requests: How many requests came; known at the end.
-        refused: How many of them the rate limit refused; known at the end.
+        calls: The number of calls.
+        participations: The number of participations in all calls.
+        requests: The number of requests received; known at the end.
+        refused: How many of them exceeded the rate limit; known at the end.
+        sql_seconds: The duration of the queries of a server that reads from SQL; known at the end.
     """
 
     url: str
@@ -35,31 +36,42 @@ class Api:
     participations: int
     requests: int = 0
     refused: int = 0
+    sql_seconds: float = 0.0
 
 
 @contextmanager
 def serving(calls: int, *, requests_per_minute: int = UNLIMITED, latency_seconds: float = 0.0) -> Iterator[Api]:
-    """Serves calls while the block runs.
+    """Serve calls while the block runs.
 
     Args:
-        calls: How many.
-        requests_per_minute: How many requests any 60 seconds may hold.
-        latency_seconds: How long each answer takes at least.
+        calls: The number of calls.
+        requests_per_minute: The maximum number of requests in any 60 seconds.
+        latency_seconds: The minimum duration of each response.
     """
-    command = [
-        *(sys.executable, "-m", "benchmarks.server"),
-        *("--calls", str(calls)),
-        *("--requests-per-minute", str(requests_per_minute)),
-        *("--latency-seconds", str(latency_seconds)),
-    ]
+    with _started("benchmarks.server", calls, requests_per_minute, latency_seconds) as api:
+        yield api
+
+
+@contextmanager
+def serving_from_sql(calls: int) -> Iterator[Api]:
+    """Serve this number of calls from an indexed SQL table while the block runs."""
+    with _started("benchmarks.sql_server", calls) as api:
+        yield api
+
+
+@contextmanager
+def _started(module: str, calls: int, requests_per_minute: int = 0, latency_seconds: float = 0.0) -> Iterator[Api]:
+    command = [sys.executable, "-m", module, "--calls", str(calls)]
+    if requests_per_minute:
+        command += ["--requests-per-minute", str(requests_per_minute), "--latency-seconds", str(latency_seconds)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdin is None or process.stdout is None:
             raise AssertionError
         try:
             held = json.loads(process.stdout.readline())
-            api = Api(held["url"], calls, held["participations"])
+            api = Api(held["url"], calls, held.get("participations", 0))
             yield api
         finally:
             process.stdin.close()
-        counted = json.loads(process.stdout.readline())
-        api.requests, api.refused = counted["requests"], counted["refused"]
+        for name, value in json.loads(process.stdout.readline()).items():
+            setattr(api, name, value)

@@ -1,4 +1,4 @@
-"""The environments of the programs: one each, below the checkout, made once and made anew when its pins change."""
+"""The environments of the programs: one each, below the checkout, rebuilt when its pins change."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ PEERS = Path(__file__).parent / "peers"
 
 
 class Environment(NamedTuple):
-    """An environment, and the distribution that it is there for."""
+    """An environment, and the distribution for which it exists."""
 
     folder: Path
     distribution: str
 
     def program(self, name: str) -> str:
-        """The path of one of its programs."""
+        """Return the path of one of its programs."""
         return str(self.folder / "bin" / name)
 
     @property
     def version(self) -> str:
-        """Which version of the distribution it has."""
+        """The installed version of the distribution."""
         code = f"from importlib.metadata import version; print(version({self.distribution!r}))"
         return subprocess.run(
             [self.program("python"), "-c", code], stdout=subprocess.PIPE, text=True, check=True
@@ -33,7 +33,7 @@ class Environment(NamedTuple):
 
 
 def of_peer(name: str, distribution: str) -> Environment:
-    """Makes the environment of a peer, out of its `requirements.txt`."""
+    """Make the environment of a peer from its `requirements.txt`."""
     requirements = PEERS / name / "requirements.txt"
     folder = ROOT / f".venv-bench-{name.replace('_', '-')}"
     _make(folder, ["--requirement", str(requirements)], requirements)
@@ -41,7 +41,7 @@ def of_peer(name: str, distribution: str) -> Environment:
 
 
 def of_tap() -> Environment:
-    """Makes the environment of the tap: this checkout, without what development needs."""
+    """Make the environment of the tap: this checkout, without development dependencies."""
     folder = ROOT / ".venv-bench-tap-tuple"
     _make(folder, ["--editable", str(ROOT)], ROOT / "pyproject.toml")
     return Environment(folder, "tap-tuple")

@@ -1,4 +1,4 @@
-"""The calls that the benchmark reads: the sandbox's, and for very many of them its own over and over."""
+"""The calls that the benchmark reads: the sandbox's, and copies of them for large numbers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
-"""All calls ended before it, so that they are the same on every day."""
+"""All calls ended before this time, so that they do not depend on the date of the run."""
 MADE = 100_000
-"""Beyond so many, calls are copies: to make up each one would take the sandbox minutes."""
+"""Calls beyond this number are copies: generating them would take minutes."""
 DAY_MS = 86_400_000
 APART_DAYS = 200
-"""So far lie copies apart; side by side, they would make a page much easier to compress."""
+"""The distance between copies. Adjacent copies would make a page much easier to compress."""
 
 
 def history(count: int) -> list[dict[str, Any]]:
-    """The calls of a team, in any order; the same number gives the same calls."""
+    """Return the calls of a team, in any order; the same number returns the same calls."""
     calls = generate_calls(min(count, MADE), now=NOW)
     return [*calls, *_copies(calls, count - len(calls))] if calls else []
 
@@ -31,7 +31,7 @@ def _copies(calls: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]
     for index in range(count):
         copies_before, position = divmod(index, len(calls))
         call, nth = calls[position], copies_before + 1
-        # Who took part is shared with the original, which keeps the server small.
+        # Copies share the participations of the original, which saves memory on the server.
         yield call | {
             "id": call["id"] + nth * beyond,
             "started_at": _earlier(call["started_at"], nth),

@@ -1,7 +1,7 @@
-"""Runs one program, reads what it writes as a target would, and says what it took.
+"""Runs one program, reads its output as a target would, and reports its cost.
 
-This is a process of its own, and a small one: on Linux the peak memory of a program begins with that of the
-process that started it. Run with `-I -S`; a `Job` as JSON in its only argument, an `Outcome` as JSON on stdout.
+This is a separate, small process: on Linux the peak memory of a program starts with that of the process that started
+it. Run with `-I -S`; a `Job` as JSON in its only argument, an `Outcome` as JSON on stdout.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class Reader:
-    """Takes whole lines, and counts those that are records.
+    """Reads lines, and counts those that are records.
 
     Args:
-        marker: What a record's line holds, and no other line.
-        pause_every: After so many records the reader needs a pause; 0 for never.
-        pause_seconds: How long.
+        marker: A string that only the lines of records contain.
+        pause_every: The number of records after which the reader pauses; 0 for never.
+        pause_seconds: The duration of a pause.
     """
 
     def __init__(self, marker: str, pause_every: int, pause_seconds: float) -> None:
@@ -35,7 +35,7 @@ class Reader:
         self.last_line = b""
 
     def read(self, descriptor: int) -> None:
-        """Reads to the end."""
+        """Read to the end."""
         rest = b""
         while chunk := os.read(descriptor, CHUNK_BYTES):
             lines = rest + chunk
@@ -53,7 +53,7 @@ class Reader:
 
 
 def main() -> None:
-    """Runs the job."""
+    """Run the job."""
     job = json.loads(sys.argv[1])
     reader = Reader(job["marker"], job["pause_every"], job["pause_seconds"])
     with open("stderr.txt", "wb") as stderr:  # noqa: PTH123 - pathlib is not light

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine on which the figures were measured."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe() -> str:
-    """Names the processor, its cores, the operating system and Python, in one line."""
+    """Return the processor, its cores, the operating system and Python, in one line."""
     cores = os.cpu_count() or 1
     system = f"{platform.system()} {platform.release()}"
     return f"{_processor()}, {cores} cores; {system}; {platform.python_implementation()} {platform.python_version()}"
 
 
 def load() -> str:
-    """How busy the machine was over the last minute."""
+    """Return the load average of the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

@@ -1,4 +1,4 @@
-"""The programs that are compared, each as its own documentation would have it, their telemetry off."""
+"""The programs that are compared, each used as its documentation describes, without telemetry."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Environments(NamedTuple):
 
 
 class Programs:
-    """Says how each program is run.
+    """Defines how each program is run.
 
     Args:
-        folder: Where their configurations are written.
+        folder: The folder for their configurations.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,13 +56,13 @@ class Programs:
         return Program(name, tuple(command))
 
     def tap_again(self, api: Api, state: str) -> Program:
-        """The tap once more, after a run that ended with a STATE message."""
+        """The tap again, after a run that ended with a STATE message."""
         path = self._write("state.json", json.loads(state)["value"])
         first = self.tap(api)
         return Program("tap-tuple, nothing new", (*first.command, "--state", path))
 
     def import_of_sdk(self) -> Program:
-        """The least that any tap on the SDK does, in the environment of the tap."""
+        """The minimum that any tap on the SDK does, in the environment of the tap."""
         return Program("import singer_sdk", (self.environments.tap.program("python"), "-c", "import singer_sdk"))
 
     def floor(self, api: Api) -> Program:
@@ -97,11 +97,11 @@ class Programs:
                 *("--catalog", str(peer / "catalog.json")),
                 *("--manifest-path", str(peer / "manifest.yaml")),
             ),
-            # It has no telemetry; should it get one, this is what such tools heed.
+            # It has no telemetry; tools that add it usually respect this variable.
             (("DO_NOT_TRACK", "1"),),
         )
 
-    def _config(self, api: Api, **settings: Any) -> str:  # noqa: ANN401 - whatever a setting is
+    def _config(self, api: Api, **settings: Any) -> str:  # noqa: ANN401 - any setting
         name = "-".join(["config", *map(str, settings.values()), api.url.rpartition(":")[2].partition("/")[0]])
         return self._write(f"{name}.json", {"api_url": api.url, "auth_token": DEFAULT_TOKEN, **settings})
 

@@ -1,4 +1,4 @@
-"""Puts the results into words: the table for the terminal, and the page that is kept."""
+"""Formats the results: the table for the terminal, and the page `results.md`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MEBIBYTE = 1 << 20
 
 
 def table(results: Results) -> str:
-    """The figures with their bars."""
-    rows = [(figure.name, figure.bar, figure.stretch, figure.measured, figure.met) for figure in results.figures]
-    return _table(("figure", "bar", "stretch", "measured", "met"), rows)
+    """Return the figures with their bars."""
+    rows = [(figure.name, figure.bar, figure.measured, figure.met) for figure in results.figures]
+    return _table(("figure", "bar", "measured", "met"), rows)
 
 
 def page(results: Results, environments: Environments, load_before: str) -> str:
-    """All that was found, as Markdown.
+    """Return all results as Markdown.
 
     Args:
-        results: What was found.
-        environments: What was run.
-        load_before: How busy the machine was before the benchmark began.
+        results: The results.
+        environments: The environments of the programs.
+        load_before: The load average before the benchmark.
     """
     versions = ", ".join(f"{environment.distribution} {environment.version}" for environment in environments)
     return "\n\n".join(

@@ -1,4 +1,4 @@
-"""Runs several programs in turns, so that a machine that slows down does so for all of them."""
+"""Runs several programs in turns, so that a slowdown of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ if TYPE_CHECKING:
 
 
 def in_turns(programs: Mapping[Program, int | None], rounds: int) -> dict[str, list[Run]]:
-    """Runs each program once a round, after a first round that does not count: it compiles and fills caches.
+    """Run each program once per round, after a warm-up round that does not count.
 
     Args:
-        programs: The programs, each with the number of records that it has to write,
-            or None where any number is right.
-        rounds: How many rounds count.
+        programs: The programs, each with the number of records that it must write, or None if any number is valid.
+        rounds: The number of rounds that count.
 
     Returns:
         The runs of each program, by its name.

@@ -1,4 +1,4 @@
-"""One measured run of a program: what it took, or the reason why the benchmark stops."""
+"""One measured run of a program: its cost, or the reason why the benchmark stops."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
-"""Nothing else of the environment goes on: PYTHONDONTWRITEBYTECODE and the like would change the figures."""
+"""Only these variables are passed on: others, e.g. PYTHONDONTWRITEBYTECODE, would change the figures."""
 END_OF_LOG_CHARACTERS = 3000
 
 
 class FailedRunError(Exception):
-    """A run failed, so that no figure can be had."""
+    """A run failed, so there is no figure."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What is run.
+    """A program to run.
 
     Attributes:
-        name: What the table calls it.
+        name: Its name in the table.
         command: The program and its arguments.
         variables: Environment variables that it needs.
-        marker: What a record's line on its stdout holds, and no other line.
-        says_records: Whether it writes no records to stdout, but their number in its last line.
+        marker: A string that only the lines of records on its stdout contain.
+        says_records: Whether it prints the number of records in its last line, instead of the records.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Reading:
-    """How fast the reader of a program's stdout is.
+    """The speed of the reader of a program's stdout.
 
     Attributes:
-        pause_every: After so many records it pauses; 0 for never.
-        pause_seconds: How long.
+        pause_every: The number of records after which it pauses; 0 for never.
+        pause_seconds: The duration of a pause.
     """
 
     pause_every: int = 0
@@ -54,7 +54,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Run:
-    """What a run took: the figures of the program's own process, user and system time together."""
+    """The cost of a run: the figures of the program's own process, user and system time together."""
 
     cpu_seconds: float
     wall_seconds: float
@@ -67,15 +67,15 @@ AT_ONCE = Reading()
 
 
 def run(program: Program, records: int | None, reading: Reading = AT_ONCE) -> Run:
-    """Runs a program in an empty folder of its own.
+    """Run a program in a new, empty folder.
 
     Args:
-        program: What to run.
-        records: How many records it has to write; None where any number is right.
-        reading: How fast they are read.
+        program: The program.
+        records: The number of records that it must write; None if any number is valid.
+        reading: The speed at which they are read.
 
     Raises:
-        FailedRunError: It ended with another exit code than 0, or wrote another number of records.
+        FailedRunError: Its exit code is not 0, or it wrote a different number of records.
     """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     job = {

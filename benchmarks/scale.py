@@ -1,4 +1,4 @@
-"""How much is measured: all of it, or as much as a developer has patience for."""
+"""The sizes of the measurements: the full benchmark, or the short one of `--quick`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ class Scale(NamedTuple):
     """The sizes of the measurements."""
 
     rounds: int
-    """How often each program reads `pages` pages."""
+    """The number of times that each program reads `pages` pages."""
     pages: int
     starts: int
-    """How often the programs start for the figure on start-up."""
+    """The number of starts for the figure on start-up."""
     many_calls: int
-    """How many calls are read for the figure on memory, beside 10,000."""
+    """The number of calls for the figure on memory, compared with 10,000."""
     slow_pages: int
-    """How many pages a slow server sends to a slow reader."""
+    """The number of pages that a slow server sends to a slow reader."""
     paced_pages: int
-    """How many pages are read at the API's own pace; 0 to leave it out, as it takes minutes."""
+    """The number of pages that are read at the API's rate limit, which takes minutes; 0 to skip it."""
 
 
 FULL = Scale(rounds=7, pages=100, starts=21, many_calls=1_000_000, slow_pages=60, paced_pages=130)

@@ -1,6 +1,6 @@
 """The process that serves the calls: the sandbox, until its stdin ends.
 
-It says on stdout where it is and what it holds, and at the end how many requests came and were refused.
+It prints its URL and its number of calls, and at the end the number of requests received and refused.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tap_tuple.sandbox import Sandbox
 
 
 def main() -> None:
-    """Serves as the arguments have it."""
+    """Serve calls as the arguments specify."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, required=True)
     parser.add_argument("--requests-per-minute", type=int, required=True)
     parser.add_argument("--latency-seconds", type=float, required=True)
     arguments = parser.parse_args()
-    gc.disable()  # a million calls hold no garbage, but looking for it takes half as long again
+    gc.disable()  # a million calls contain no garbage, but searching them adds half of the time
     calls = history(arguments.calls)
     api = Sandbox(
         calls,

@@ -1,1 +1,1 @@
-"""The demo: what `make demo` runs."""
+"""The demo, which `make demo` runs."""

@@ -1,6 +1,7 @@
-"""Loads the sandbox's calls into DuckDB with Meltano, twice, and checks that nothing is missing.
+"""Load the sandbox's calls into DuckDB with Meltano, twice, and check that nothing is missing.
 
-`make demo` runs it in an environment that has Meltano and DuckDB.
+Before the second run, new calls appear, and one that ended two days earlier. `make demo` runs it in an environment that
+has Meltano and DuckDB.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from demo import database
 from tap_tuple.sandbox import DEFAULT_TOKEN, Sandbox, generate_calls
@@ -20,45 +23,86 @@ DATABASE = OUTPUT / "warehouse.duckdb"
 LOG = OUTPUT / "meltano.log"
 CALLS = 2500
 NEW_CALLS = 25
+NEWCOMERS = {"oliver.hughes@example.com", "sofia.rossi@example.com"}
+LATE = timedelta(days=2)
 MELTANO = Path(sys.executable).parent / "meltano"
+TIMESTAMPS = ("started_at", "ended_at", "joined_at", "left_at")
 
 
 def main() -> None:
-    """Runs the demo; it leaves the database, and nothing that runs."""
+    """Run the demo. It leaves the database, and nothing running."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     print("Installing the tap and target-duckdb with Meltano …", flush=True)
-    with Sandbox(generate_calls(CALLS), requests_per_minute=60) as api:
+    with Sandbox(_history(), requests_per_minute=60) as api:
         environment = {
             **os.environ,
             "TAP_TUPLE_API_URL": api.url,
             "TAP_TUPLE_AUTH_TOKEN": DEFAULT_TOKEN,
             "TARGET_DUCKDB_FILEPATH": str(DATABASE),
-            # The state of the demo goes with its output, and does not mix with that of real runs.
+            # The demo keeps its state with its output, separate from that of real runs.
             "MELTANO_DATABASE_URI": f"sqlite:///{OUTPUT / 'meltano.db'}",
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            # A PYTHONPATH or an activated environment would reach into those of the plugins.
+            # A PYTHONPATH or an activated environment would affect those of the plugins.
             "PYTHONPATH": "",
             "NO_PROXY": "127.0.0.1",
         }
         _meltano(environment, "install", "--plugin-type", "extractor", "tap-tuple")
         _meltano(environment, "install", "--plugin-type", "loader", "target-duckdb")
 
-        _load(environment, api, "everything")
-        api.new_calls(NEW_CALLS)
-        _load(environment, api, f"{NEW_CALLS} new calls and the lookback window")
+        _load(environment, api, "the whole history")
+        late, *_ = api.new_calls(NEW_CALLS + 1)
+        _make_late(api, late)
+        print(f"Now {NEW_CALLS} new calls appear, and call {late['id']}, which ended two days earlier.", flush=True)
+        _load(environment, api, "the new calls")
 
         calls, participations = database.check(DATABASE, api.calls)
+        if not database.has_call(DATABASE, late["id"]):
+            sys.exit(f"Call {late['id']} is missing in the database.")
+    print(f"The second run found the late call {late['id']}, although it ended long before the bookmark.")
     print(f"The database holds exactly what the API holds: {calls} calls with {participations} participations.\n")
     print("The ten pairs with the most hours:\n")
     print(database.pairs(DATABASE))
     print(f"\nThe database: {DATABASE.relative_to(ROOT)} (schema tuple, tables calls and call_participations)")
 
 
+def _history() -> list[dict[str, Any]]:
+    """Return the calls of a team that two people have joined recently."""
+    joined = (datetime.now(timezone.utc) - timedelta(days=45)).isoformat()
+    return [
+        call
+        for call in generate_calls(CALLS)
+        if call["ended_at"] >= joined
+        or NEWCOMERS.isdisjoint(stay["user"]["email"] for stay in call["call_participations"])
+    ]
+
+
+def _make_late(api: Sandbox, call: dict[str, Any]) -> None:
+    """Move a call two days into the past."""
+    api.replace(_moved(call))
+
+
+def _moved(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_moved(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _earlier(item) if name in TIMESTAMPS else _moved(item) for name, item in value.items()}
+    return value
+
+
+def _earlier(timestamp: str) -> str:
+    moved = datetime.fromisoformat(timestamp.replace("Z", "+00:00")) - LATE
+    return moved.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _load(environment: dict[str, str], api: Sandbox, what: str) -> None:
     before = len(api.requests)
+    lines_before = len(LOG.read_text().splitlines())
     _meltano(environment, "run", "calls-to-duckdb")
-    print(f"Loaded {what}, in {len(api.requests) - before} requests.", flush=True)
+    print(f"Loaded {what} in {len(api.requests) - before} requests.", flush=True)
+    for line in LOG.read_text().splitlines()[lines_before:]:
+        if "Recovered" in line or "reading again" in line:
+            print(f"  log: {line.split('tap-tuple', 1)[-1].strip()}", flush=True)
 
 
 def _meltano(environment: dict[str, str], *arguments: str) -> None:

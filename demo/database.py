@@ -1,4 +1,4 @@
-"""What the demo's database holds, beside what the API holds."""
+"""Compares the demo's database with the API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAIRS = Path(__file__).with_name("pairs.sql")
 
 
 def pairs(path: Path) -> str:
-    """The table of the pairs with the most hours, as text."""
+    """Return the pairs with the most hours, as a table."""
     with duckdb.connect(str(path), read_only=True) as connection:
         rows = connection.execute(PAIRS.read_text()).fetchall()
     return "\n".join(
@@ -22,11 +22,17 @@ def pairs(path: Path) -> str:
     )
 
 
+def has_call(path: Path, call_id: int) -> bool:
+    """Return whether the database has a call."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute("select 1 from tuple.calls where id = ?", [call_id]).fetchone() is not None
+
+
 def check(path: Path, api_calls: list[dict[str, Any]]) -> tuple[int, int]:
-    """Compares the tables with the API's calls, each row in full; ends the process if they differ.
+    """Compare every row with the API's calls; exit if they differ.
 
     Returns:
-        How many calls there are, and how many participations.
+        The number of calls, and of participations.
     """
     with duckdb.connect(str(path), read_only=True) as connection:
         calls = connection.execute(
@@ -45,7 +51,9 @@ def _compare(table: str, found: list[Any], expected: list[Any]) -> None:
     found = [tuple(_plain(value) for value in row) for row in found]
     if found != expected:
         wrong = [pair for pair in zip(found, expected) if pair[0] != pair[1]][:1]  # noqa: B905 - one may be longer
-        sys.exit(f"{table} differs: {len(found)} rows in the database, {len(expected)} by the API; first: {wrong}")
+        sys.exit(
+            f"{table} differs: {len(found)} rows in the database, {len(expected)} in the API; first difference: {wrong}"
+        )
 
 
 def _expected_calls(api_calls: list[dict[str, Any]]) -> list[Any]:

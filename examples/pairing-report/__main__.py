@@ -1,6 +1,6 @@
 """Builds the pairing report: one HTML page about how a team pairs, from the DuckDB tables that tap-tuple fills.
 
-`make report` runs it on the demo's database; README.md says how to run it on one's own.
+`make report` runs it on the demo's database; README.md describes how to run it on another database.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEY = ROOT / "output" / "pairing-report.key"
 
 
 def main() -> None:
-    """Builds the page that the command line asks for; ends with one sentence where it cannot."""
+    """Build the page that the command line specifies; exit with one sentence if that fails."""
     options = _parser().parse_args()
     if not options.database.exists():
         hint = " Run `make demo` first: it fills it." if options.database == DEMO_DATABASE else ""

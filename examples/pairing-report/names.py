@@ -1,4 +1,4 @@
-"""What a person is called in the report: a name taken from the e-mail address, or a pseudonym."""
+"""The names in the report: taken from the e-mail addresses, or pseudonyms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Given name and surname, as in `mei.chen` or `jean-luc.picard`.
 _FULL_NAME = re.compile(r"[^\W\d_]{2,}([._-][^\W\d_]{2,})+")
 
-# Neither judges anyone, nor is anyone's name.
+# These words judge nobody, and are not names of people.
 _MATERIALS = """
     Alder Almond Azure Balsa Bamboo Basalt Beech Birch Bronze Cedar Chalk Clay Clover Cobalt Cocoa Copper Cork Cotton
     Denim Elm Fern Flax Flint Granite Hemp Indigo Larch Lava Lemon Lilac Lime Linen Maple Marble Mint Moss Mustard Oak
@@ -29,7 +29,7 @@ _BIRDS = """
 
 
 class Labels:
-    """`Mei Chen` for `mei.chen@example.com`; the whole address where that is not plain or not unique.
+    """Names such as `Mei Chen` for `mei.chen@example.com`; the whole address if that is not possible or not unique.
 
     Args:
         people: All e-mail addresses.
@@ -56,7 +56,7 @@ def _short(email: str) -> str:
 class Pseudonyms:
     """Two words for each person, the same in every report that is made with the same key.
 
-    Without the key nobody can tell whose pseudonym it is, not even by trying the addresses of all colleagues.
+    Without the key, nobody can find out whose pseudonym it is, even by trying the addresses of all colleagues.
 
     Args:
         people: All e-mail addresses.
@@ -81,7 +81,7 @@ class Pseudonyms:
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The secret in a file, which is made when it is missing, and is then its owner's alone to read."""
+    """Return the secret in a file. A missing file is created, readable by its owner only."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

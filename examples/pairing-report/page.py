@@ -1,4 +1,4 @@
-"""Puts the page together: what SQL answered, the charts' specifications, the words, and the charting library."""
+"""Builds the page from the results of the queries, the charts' specifications, the texts and the charting library."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAYS_A_WEEK = 7
 
 
 def write_page(path: Path, warehouse: Warehouse, naming: Labels | Pseudonyms) -> None:
-    """Writes the page. All it shows is in the file; nothing in it is fetched."""
+    """Write the page. The file is self-contained and fetches nothing."""
     facts = warehouse.rows("facts")[0]
     weeks = warehouse.rows("hours_a_week")
     pairs = _named(warehouse.rows("who_with_whom"), naming)
@@ -83,7 +83,7 @@ def _named(pairs: list[dict[str, Any]], naming: Labels | Pseudonyms) -> list[dic
 
 
 def _matrix(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Steps]:
-    """Both halves of the matrix; each cell with its places and its step of colour."""
+    """Return both halves of the matrix: each cell with its position and its colour step."""
     places = {
         person: place
         for place, person in enumerate(seriate({(pair["person"], pair["other"]): pair["hours"] for pair in pairs}))
@@ -101,7 +101,7 @@ def _matrix(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Steps]:
         for pair in pairs
         for one, other in ((pair["person"], pair["other"]), (pair["other"], pair["person"]))
     ]
-    # In the matrix's own order: that of the addresses would say more than the pseudonyms do.
+    # In the order of the matrix: that of the addresses would reveal more than the pseudonyms do.
     return sorted(cells, key=lambda cell: (cell["place"], cell["other_place"])), steps
 
 
@@ -112,7 +112,7 @@ def _averages(hours: list[dict[str, Any]], weeks: float) -> tuple[list[dict[str,
 
 
 def _specification(name: str, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
-    """A chart in Vega-Lite, with its data."""
+    """Return a chart in Vega-Lite, with its data."""
     chart: dict[str, Any] = json.loads((CHARTS / f"{name}.json").read_text(encoding="utf-8"))
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json",
@@ -152,7 +152,7 @@ def _part(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand in a page: no name in it can end the script element."""
+    """Return JSON that is safe in a page: no name in it can end the script element."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 

@@ -1,4 +1,4 @@
-"""The report's words: titles that say what is seen, and what is to be known of the data."""
+"""The texts of the report: titles that describe the charts, and notes on the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = list[dict[str, Any]]
 
 
 def period(facts: dict[str, Any], time_zone: str) -> str:
-    """From the day of the first call to that of the last."""
+    """Return the period from the day of the first call to that of the last."""
     first, last = facts["first_day"], facts["last_day"]
     beginning = f"{first.day} {first:%B}" if first.year == last.year else _day(first)
     return f"{beginning} to {_day(last)} ({_clock(time_zone)})"
@@ -24,7 +24,7 @@ def _day(day: date) -> str:
 
 
 def hours_a_week(weeks: Rows) -> tuple[str, str]:
-    """Title and text of the chart of the weeks; their hours are the time at least two people were in a call."""
+    """Return title and text of the chart of the weeks. Hours are the time with at least two people in a call."""
     whole = [week["hours"] for week in weeks if not week["cut_short"]]
     text = (
         "Hours in which at least two people were in a call together; a call of five counts once. Weeks begin on Monday."
@@ -39,7 +39,7 @@ def hours_a_week(weeks: Rows) -> tuple[str, str]:
 
 
 def who_with_whom(pairs: Rows, people: int) -> tuple[str, str]:
-    """Title and text of the matrix."""
+    """Return title and text of the matrix."""
     possible = people * (people - 1) // 2
     text = (
         "Hours any two people spent in the same call. People who pair a lot stand side by side, so teams show as blocks"
@@ -49,7 +49,7 @@ def who_with_whom(pairs: Rows, people: int) -> tuple[str, str]:
 
 
 def length_of_calls(facts: dict[str, Any]) -> tuple[str, str]:
-    """Title and text of the chart of the calls' lengths."""
+    """Return title and text of the chart of the calls' lengths."""
     text = "Number of calls by length, in quarters of an hour."
     if facts["median_minutes"] is None:
         return "How long calls last", text
@@ -57,14 +57,14 @@ def length_of_calls(facts: dict[str, Any]) -> tuple[str, str]:
 
 
 def size_of_calls(sizes: Rows) -> tuple[str, str]:
-    """Title and text of the chart of the calls' sizes."""
+    """Return title and text of the chart of the calls' sizes."""
     calls = sum(size["calls"] for size in sizes)
     pairs = sum(size["calls"] for size in sizes if size["people"] == 2)  # noqa: PLR2004 - a pair
     return f"{pairs / calls:.0%} of calls are between two people", "Number of calls by how many people took part."
 
 
 def hours_of_the_week(hours: Rows, time_zone: str) -> tuple[str, str]:
-    """Title and text of the chart of the hours: the fewest hours in a row that hold half of all pairing."""
+    """Return title and text of the chart of the hours: the fewest consecutive hours with half of all pairing."""
     by_hour = [0.0] * 24
     for row in hours:
         by_hour[row["hour"]] += row["hours"]
@@ -77,7 +77,7 @@ def hours_of_the_week(hours: Rows, time_zone: str) -> tuple[str, str]:
 
 
 def _fullest_half(by_hour: Sequence[float]) -> tuple[int, int]:
-    """The hour at which it begins, and how many hours it has; it may go past midnight."""
+    """Return the hour at which it begins, and its number of hours; it can extend past midnight."""
     around = [*by_hour, *by_hour]
     windows = ((length, -sum(around[begin : begin + length]), begin) for length in range(1, 25) for begin in range(24))
     length, _, begin = min(window for window in windows if -window[1] >= sum(by_hour) / 2)
@@ -85,7 +85,7 @@ def _fullest_half(by_hour: Sequence[float]) -> tuple[int, int]:
 
 
 def notes(facts: dict[str, Any], *, anonymous: bool) -> list[str]:
-    """The paragraphs below the charts."""
+    """Return the paragraphs below the charts."""
     paragraphs = []
     if facts["synthetic"]:
         paragraphs.append(

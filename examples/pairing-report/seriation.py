@@ -1,4 +1,4 @@
-"""Puts people who pair much with each other side by side, so that teams show as blocks in a matrix."""
+"""Orders people so that those who pair a lot are next to each other, and teams appear as blocks in a matrix."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 
 
 def seriate(hours: Mapping[tuple[str, str], float]) -> list[str]:
-    """Orders people by average linkage, each merge turned so that the two who touch are the closest.
+    """Order people by average linkage; each merge makes the two closest people neighbours.
 
-    That turning is Gruvaeus and Wainer's (1972, Two additions to hierarchical cluster analysis). How close two people
-    are is their hours together by the geometric mean of the hours of each, so that pairing much with everyone is no
-    reason to stand anywhere. The work grows with the third power of the number of people: 200 take some seconds.
+    The orientation is that of Gruvaeus and Wainer (1972, Two additions to hierarchical cluster analysis). The closeness
+    of two people is their hours together, divided by the geometric mean of the total hours of each. So a person who
+    pairs a lot with everyone is not close to anyone in particular. The run time grows with the third power of the
+    number of people: 200 people take some seconds.
 
     Args:
-        hours: Hours together of each pair that met; a pair stands in it once, in either order.
+        hours: Hours together of each pair that met. A pair occurs once, in either order.
 
     Returns:
-        Everyone in `hours`. The order is the same for the same pairs, and says nothing of who has how many.
+        Everyone in `hours`. The same pairs give the same order; it does not rank people by hours.
     """
     people = sorted({person for pair in hours for person in pair})
     total = dict.fromkeys(people, 0.0)

@@ -16,11 +16,11 @@ _ROUND = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 
 class Steps:
-    """At most five steps between round bounds, so that each is in use.
+    """Return at most five steps with round bounds, each of which is used.
 
     Args:
         amounts: All amounts to be shown, more than zero, at least one.
-        unit: Stands behind the bounds in the legend.
+        unit: The unit after the bounds in the legend.
     """
 
     def __init__(self, amounts: Sequence[float], unit: str) -> None:
@@ -30,11 +30,11 @@ class Steps:
         self._unit = unit
 
     def __getitem__(self, amount: float) -> int:
-        """The step of an amount; 0 is the palest."""
+        """Return the step of an amount; 0 is the palest."""
         return bisect(self._bounds, amount)
 
     def labels(self) -> list[str]:
-        """What each step holds, from the palest on, for the legend."""
+        """Return the range of each step, from the palest on, for the legend."""
         bounds = [f"{bound:g}" for bound in self._bounds]
         if not bounds:
             return [f"more than 0 {self._unit}"]

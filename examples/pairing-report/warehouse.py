@@ -1,4 +1,4 @@
-"""Asks a DuckDB file that tap-tuple filled, one SQL file a question."""
+"""Queries a DuckDB file that tap-tuple has filled; each query is an SQL file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHARTS = Path(__file__).parent / "charts"
 
 
 class WarehouseError(Exception):
-    """The database cannot answer. The message is a sentence for whoever runs the report."""
+    """The database cannot be queried. The message is one sentence for the user of the report."""
 
 
 class Warehouse:
@@ -24,12 +24,12 @@ class Warehouse:
 
     Args:
         database: The DuckDB file.
-        schema: Where `calls` and `call_participations` are.
+        schema: The schema of `calls` and `call_participations`.
         time_zone: An IANA name; hours, days and weeks are those of its clock.
 
     Raises:
-        WarehouseError: It is no database that this DuckDB reads, the tables or columns are not there or hold no call,
-            or there is no such time zone.
+        WarehouseError: This DuckDB cannot read the file, tables or columns are missing, there are no calls, or the time
+            zone does not exist.
     """
 
     def __init__(self, database: Path, schema: str, time_zone: str) -> None:
@@ -45,7 +45,7 @@ class Warehouse:
             raise
 
     def _open(self, database: Path, schema: str) -> None:
-        # DuckDB reads files; it does not get to fetch anything.
+        # DuckDB reads local files only, and must not fetch anything.
         self._connection.execute("set autoinstall_known_extensions = false")
         file = str(database).replace("'", "''")
         self._connection.execute(f"attach '{file}' as warehouse (read_only)")
@@ -75,13 +75,13 @@ class Warehouse:
         self._connection.close()
 
     def rows(self, question: str) -> list[dict[str, Any]]:
-        """The answer of `charts/<question>.sql`, a dictionary a row."""
+        """Return the result of `charts/<question>.sql`, one dictionary per row."""
         cursor = self._connection.execute((CHARTS / f"{question}.sql").read_text(encoding="utf-8"))
         columns = [column for column, *_ in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
     def people(self) -> list[str]:
-        """The e-mail addresses of all who were in a call, in the alphabet's order."""
+        """Return the e-mail addresses of all participants, in alphabetical order."""
         found = self._connection.execute(
             "select distinct user_email from call_participations where user_email is not null order by user_email"
         ).fetchall()

@@ -1,4 +1,4 @@
-"""What the report's tests share: a team's database, and a real browser."""
+"""The fixtures of the report's tests: a team's database, and a real browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FLAGS = [
 
 @pytest.fixture(scope="session")
 def calls() -> list[dict[str, Any]]:
-    """A team's calls of some weeks, as the demo has them."""
+    """A team's calls of some weeks, as in the demo."""
     return generate_calls(900)
 
 
@@ -57,7 +57,7 @@ def browser() -> Iterator[Browser]:
 
 
 def find_chromium() -> str:
-    """Debian's Chromium, or the browser that CHROMIUM names."""
+    """Return the path of Debian's Chromium, or of the browser that CHROMIUM names."""
     name = os.environ.get("CHROMIUM", "chromium")
     program = shutil.which(name)
     assert program, f"there is no {name} here; `make test-report` installs it, or says how"

@@ -42,12 +42,12 @@ def write_database(path: Path, calls: list[dict[str, Any]], schema: str = "tuple
 
 
 def call(number: int, began: str, minutes: int, *people: str) -> dict[str, Any]:
-    """A call in which everybody stays from its beginning, as `2026-06-01 09:30`, to its end."""
+    """Return a call in which everybody stays from its beginning, e.g. `2026-06-01 09:30`, to its end."""
     return call_of_stays(number, *((person, began, minutes) for person in people))
 
 
 def call_of_stays(number: int, *stays: tuple[str | None, str, int | None]) -> dict[str, Any]:
-    """A call of stays: a person, a beginning, and minutes, where None is a stay whose end is unknown."""
+    """Return a call of stays: a person, a beginning, and minutes; None means that the end is unknown."""
     beginnings = [datetime.fromisoformat(began) for _, began, _ in stays]
     ends = [
         None if minutes is None else began + timedelta(minutes=minutes)

@@ -1,12 +1,13 @@
 """Takes the README's pictures of the demo's report: `docs/pairing-report.png`, and its dark twin.
 
-After `make demo report test-report`: `PYTHONPATH=. .venv-test-report/bin/python tests/report/picture.py`. The letters
-are those that the machine calls `system-ui`.
+After `make demo report test-report`: `PYTHONPATH=. .venv-test-report/bin/python tests/report/picture.py`. The font
+is the machine's `system-ui`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from conftest import FLAGS, find_chromium
 from playwright.sync_api import sync_playwright
@@ -18,11 +19,12 @@ PICTURES = {"light": "pairing-report.png", "dark": "pairing-report-dark.png"}
 
 
 def main() -> None:
-    """Takes the page from its top to the end of the matrix, at one pixel of the picture to a pixel of the page."""
+    """Capture the page from its top to the end of the matrix, at a scale of 1."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         for scheme, picture in PICTURES.items():
-            tab = browser.new_page(viewport={"width": WIDTH_PX, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+            options: Any = {"color_scheme": scheme}
+            tab = browser.new_page(viewport={"width": WIDTH_PX, "height": 900}, **options)
             tab.goto(PAGE.as_uri())
             tab.wait_for_selector("html[data-drawn]")
             height = tab.evaluate("document.querySelector('.columns').getBoundingClientRect().bottom") + 36

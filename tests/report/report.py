@@ -1,4 +1,4 @@
-"""The report as its users build it, in a process of its own, and what the page holds."""
+"""The report as its users build it, in a separate process, and the content of the page."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Page:
 
     Attributes:
         path: The file.
-        html: All of it.
-        words: The page without the scripts and styles: what is said beside the charts.
+        html: Its content.
+        words: The page without scripts and styles: the text beside the charts.
         charts: The Vega-Lite specification of each chart.
     """
 
@@ -45,7 +45,7 @@ class Page:
 
 
 def build(database: Path, *arguments: str | Path) -> Page:
-    """Builds the page, beside the database if no `--output` says otherwise."""
+    """Build the page, in the folder of the database unless `--output` is given."""
     done = run(database, "--output", database.with_suffix(".html"), *arguments)
     assert not done.returncode, done.stderr
     return Page(Path(done.stdout.removeprefix("The pairing report: ").strip()))

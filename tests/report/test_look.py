@@ -1,4 +1,4 @@
-"""The page in a real browser: drawn in full, alone, and fit to be read."""
+"""The page in a real browser: complete, self-contained and readable."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 WIDTHS = (400, 1400)
 SCHEMES = ("light", "dark")
 SMALLEST_LABEL_PX = 8
-# WCAG 2.2, 1.4.3: of text on its ground. 1.4.11: of what is to be seen in a picture.
+# WCAG 2.2: 1.4.3 is the contrast of text, 1.4.11 that of graphics.
 TEXT_CONTRAST = 4.5
 MARK_CONTRAST = 3
 
-# What every chart paints: each mark's box and colour, each label's box, size, colour and words.
+# Everything that a chart draws: box and colour of each mark; box, size, colour and text of each label.
 LOOK = """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => {
   const box = (element) => {
     const { left, top, right, bottom } = element.getBoundingClientRect();
@@ -48,7 +48,7 @@ BACKGROUND = "() => getComputedStyle(document.body).backgroundColor"
 
 
 class Witness:
-    """A tab, and all it said and asked for."""
+    """A tab, with its console messages and requests."""
 
     def __init__(self, tab: Tab) -> None:
         self.tab = tab
@@ -105,7 +105,9 @@ def test_draws_every_row_of_every_chart_without_a_word_on_the_console_or_a_reque
 @every_view
 def test_stays_inside_the_window_and_lays_no_label_over_another(page: Page, witness: Witness) -> None:
     charts = witness.open(page)
-    width = witness.tab.viewport_size["width"]  # type: ignore[index]
+    viewport = witness.tab.viewport_size
+    assert viewport
+    width = viewport["width"]
     assert witness.tab.evaluate("document.documentElement.scrollWidth") == width
     for chart in charts.values():
         for label in chart["labels"]:
@@ -159,7 +161,7 @@ def test_is_dark_on_white_on_paper(page: Page, witness: Witness) -> None:
 def test_redraws_when_the_window_gets_narrow(page: Page, witness: Witness) -> None:
     witness.open(page)
     witness.tab.set_viewport_size({"width": 400, "height": 900})
-    # Playwright's own waiting for a condition needs `eval`, which the page forbids.
+    # Playwright's own way to wait for a condition needs `eval`, which the page forbids.
     deadline = time.monotonic() + 20
     while witness.tab.evaluate(WIDEST_DRAWING) >= 400:
         assert time.monotonic() < deadline
@@ -201,7 +203,7 @@ def test_draws_a_single_short_call(witness: Witness, tmp_path: Path) -> None:
 
 
 def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
-    """Whether two boxes share more than the pixel by which a line is higher than its letters."""
+    """Return whether two boxes overlap by more than one pixel, by which a line is higher than its letters."""
     across = min(one["right"], other["right"]) - max(one["left"], other["left"])
     down = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
     return across > 2 and down > 2
@@ -213,7 +215,7 @@ def _contrast(one: str, other: str) -> float:
 
 
 def _luminance(colour: str) -> float:
-    """WCAG's relative luminance of a colour such as `rgb(47, 102, 168)`."""
+    """Return WCAG's relative luminance of a colour such as `rgb(47, 102, 168)`."""
     channels = [int(channel) / 255 for channel in colour.removeprefix("rgb(").removesuffix(")").split(",")]
     red, green, blue = (
         channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in channels

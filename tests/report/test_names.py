@@ -1,4 +1,4 @@
-"""Who is named how, and that nobody is named in an anonymous page."""
+"""Names and pseudonyms; an anonymous page names nobody."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_pseudonyms_depend_on_the_key() -> None:
 
 
 def test_everybody_has_a_pseudonym_of_their_own() -> None:
-    """Three hundred people, of whom several share the two words."""
+    """Three hundred people, several of whom get the same two words."""
     people = [f"person{number}@x.test" for number in range(300)]
     pseudonyms = Pseudonyms(people, b"key")
     names = {pseudonyms[email] for email in people}

@@ -1,4 +1,4 @@
-"""What the charts count, beside the same counted otherwise."""
+"""The numbers in the charts, compared with the same numbers computed differently."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ MONDAY = "2026-06-01"
 
 
 def ask(directory: Path, calls: list[dict[str, Any]], question: str, time_zone: str = "UTC") -> list[dict[str, Any]]:
-    """What the SQL of one chart answers of these calls."""
+    """Return the result of the SQL of one chart for these calls."""
     with Warehouse(write_database(directory / "w.duckdb", calls), "tuple", time_zone) as warehouse:
-        return warehouse.rows(question)
+        rows: list[dict[str, Any]] = warehouse.rows(question)
+        return rows
 
 
 def hours_by_pair(calls: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
-    """By addition of a minute at a time, of calls whose stays begin and end at full minutes."""
+    """Count minute by minute, for calls whose stays begin and end at full minutes."""
     minutes_together: dict[tuple[str, ...], int] = defaultdict(int)
     for one in calls:
         present: dict[datetime, set[str]] = defaultdict(set)
@@ -42,7 +43,7 @@ def hours_by_pair(calls: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
 
 @pytest.fixture
 def comings_and_goings() -> list[dict[str, Any]]:
-    """A person comes late, one is there with two devices at once, one leaves and comes back."""
+    """Calls in which one person comes late, one uses two devices, and one leaves and comes back."""
     return [
         call_of_stays(
             1,

@@ -1,4 +1,4 @@
-"""What the report cannot be made of is said in one sentence."""
+"""An unusable database ends the report with one sentence."""
 
 from __future__ import annotations
 

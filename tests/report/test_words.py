@@ -1,4 +1,4 @@
-"""What the page says beside its charts."""
+"""The texts of the page beside its charts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The extract step of a dlt pipeline over the `rest_api` source; it ends with the number of records that it took.
+"""The extract step of a dlt pipeline with the `rest_api` source; its last line is the number of extracted records.
 
-Usage: `extract.py API_URL TOKEN`. Neither normalizing nor loading is part of it.
+Usage: `extract.py API_URL TOKEN`. It neither normalizes nor loads.
 Source: https://dlthub.com/docs/dlt-ecosystem/verified-sources/rest_api/basic
 """
 
@@ -14,7 +14,7 @@ from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-foun
 
 
 def main(api_url: str, token: str) -> None:
-    """Extracts the calls into files below the working directory."""
+    """Extract the calls into files below the working directory."""
     source = rest_api_source(
         {
             "client": {

@@ -1,6 +1,6 @@
-"""The floor: a bare loop of requests, and slices of what came, not looked into, out again.
+"""The lower bound: a loop of requests that writes slices of each response without parsing them.
 
-Usage: `floor.py API_URL TOKEN`. No schema, no state, no retry: what nobody can do without, and nothing more.
+Usage: `floor.py API_URL TOKEN`. No schema, no state, no retries: only what every program has to do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import requests
 
 
 def main(api_url: str, token: str) -> None:
-    """Writes each call as a record."""
+    """Write each call as a record."""
     calls = msgspec.json.Decoder(list[msgspec.Raw])
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"

@@ -3,6 +3,15 @@
 -- so that each lies in one hour, day and week of every time zone. `local_hour` is the beginning of that hour there.
 -- Stays without a person, a beginning or an end are left out. Microseconds are whole: their sum has no rounding.
 set TimeZone = 'UTC';
+
+-- A loader that appends has a row more than once; an address in other letters, upper or lower case, is the same person.
+create or replace temp table calls as
+select distinct on (id) id, started_at, duration_seconds from calls order by id, ended_at desc;
+create or replace temp table call_participations as
+select distinct on (id) id, call_id, lower(trim(user_email)) as user_email, joined_at, left_at
+from call_participations
+order by id;
+
 create or replace temp table slices as
 with stays as (
     select call_id, user_email as person, joined_at::timestamptz as joined, left_at::timestamptz as gone
