@@ -16,4 +16,4 @@ WORKDIR /home/airbyte
 # Airbyte starts a source by this variable instead of the entry point of the image.
 ENV AIRBYTE_ENTRYPOINT="source-tuple"
 ENTRYPOINT ["source-tuple"]
-LABEL io.airbyte.name="source-tuple" io.airbyte.version="0.1.0"
+LABEL io.airbyte.name="source-tuple" io.airbyte.version="0.2.0"

@@ -1,4 +1,4 @@
-"""What the tests with Airbyte's own clients share: the installed source, which has an environment of its own."""
+"""Shared by the tests with Airbyte's clients: the installed source, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 SOURCE_TUPLE = Path(__file__).parents[2] / ".venv" / "bin" / "source-tuple"
 TOKEN = "sk-tuple-sandbox"
 
-# PyAirbyte reads these when it is imported.
+# PyAirbyte reads these variables on import.
 os.environ["AIRBYTE_OFFLINE_MODE"] = "1"
 os.environ["DO_NOT_TRACK"] = "1"
 for name in [name for name in os.environ if name.startswith("TAP_TUPLE_")]:
@@ -17,5 +17,5 @@ for name in [name for name in os.environ if name.startswith("TAP_TUPLE_")]:
 
 
 def settings(url: str, **more: Any) -> dict[str, Any]:
-    """Settings for a sandbox."""
+    """Return the settings for a sandbox."""
     return {"auth_token": TOKEN, "api_url": url, "requests_per_minute": 1_000_000, **more}

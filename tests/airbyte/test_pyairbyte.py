@@ -10,14 +10,13 @@ from airbyte import exceptions
 from airbyte.caches import DuckDBCache
 from conftest import SOURCE_TUPLE, settings
 
-from tap_tuple.sandbox import Fault, Sandbox
-from tap_tuple.sandbox.history import generate_calls
+from tap_tuple.sandbox import Fault, Sandbox, generate_calls
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def source(api: Sandbox, streams: str | None = "*", **more: Any) -> airbyte.Source:
+def source(api: Sandbox, streams: str | list[str] | None = "*", **more: Any) -> airbyte.Source:
     config = settings(api.url, **more)
     return airbyte.get_source("source-tuple", config=config, local_executable=SOURCE_TUPLE, streams=streams)
 
@@ -37,55 +36,77 @@ def expected(api: Sandbox, stream: str) -> list[int]:
     return sorted(stay["id"] for call in api.calls for stay in call["call_participations"])
 
 
-def assert_all_there(cache: DuckDBCache, api: Sandbox) -> None:
+def assert_complete(cache: DuckDBCache, api: Sandbox) -> None:
+    """The cache holds exactly what the API holds."""
     for stream in ("calls", "call_participations"):
         assert ids(cache, stream) == expected(api, stream)
 
 
-def test_a_check_of_a_good_connection_succeeds() -> None:
-    with Sandbox(generate_calls(3)) as api:
-        source(api).check()
-        assert len(api.requests) == 1
+class TestConnection:
+    """PyAirbyte checks a connection and its settings."""
+
+    def test_that_works_succeeds_with_one_request(self) -> None:
+        with Sandbox(generate_calls(3)) as api:
+            source(api).check()
+            assert len(api.requests) == 1
+
+    def test_with_a_wrong_token_fails_and_names_the_reason(self) -> None:
+        with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorCheckFailedError) as failure:
+            source(api, auth_token="sk-tuple-wrong").check()
+        assert "Authentication failed (401)" in str(failure.value.context)
+        assert "sk-tuple-wrong" not in str(failure.value)
+
+    def test_with_an_invalid_setting_is_rejected_by_the_spec(self) -> None:
+        with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorValidationFailedError):
+            source(api, streams=None, page_size=1001).validate_config()
 
 
-def test_a_wrong_token_is_a_failed_check() -> None:
-    with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorCheckFailedError) as failure:
-        source(api, auth_token="sk-tuple-wrong").check()
-    assert "The API does not know the token (401)" in str(failure.value.context)
-    assert "sk-tuple-wrong" not in str(failure.value)
+class TestRead:
+    """PyAirbyte reads, saves the states, and reads on from them."""
 
+    def test_resumes_from_the_saved_states(self, cache: DuckDBCache) -> None:
+        with Sandbox(generate_calls(250)) as api:
+            first = source(api, page_size=100).read(cache)
+            records = len(expected(api, "calls")) + len(expected(api, "call_participations"))
+            # All streams include `call_counts`, with one record per run.
+            assert first.processed_records == records + 1
+            assert_complete(cache, api)
 
-def test_a_setting_of_the_wrong_kind_is_refused_by_the_spec() -> None:
-    with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorValidationFailedError):
-        source(api, streams=None, page_size=1001).validate_config()
+            api.new_calls(20)
+            before = len(api.requests)
+            second = source(api, page_size=100).read(cache)
+            assert len(api.requests) <= before + 3
+            assert all(request.query["since"] > "2000" for request in api.requests[before : before + 1])
+            assert second.processed_records < first.processed_records
+            assert_complete(cache, api)
 
+    def test_finds_a_call_that_appeared_late_by_the_counts_in_the_saved_states(self, cache: DuckDBCache) -> None:
+        calls = generate_calls(250)
+        with Sandbox([call for call in calls if call["id"] != calls[20]["id"]]) as api:
+            source(api).read(cache)
+            api.add(calls[20])
+            source(api).read(cache)
+            assert_complete(cache, api)
 
-def test_a_read_fills_the_cache_and_the_next_one_goes_on_from_its_state(cache: DuckDBCache) -> None:
-    with Sandbox(generate_calls(250)) as api:
-        first = source(api, page_size=100).read(cache)
-        assert first.processed_records == len(expected(api, "calls")) + len(expected(api, "call_participations"))
-        assert_all_there(cache, api)
+    def test_keeps_the_totals_of_the_api_for_a_check_of_the_warehouse(self, cache: DuckDBCache) -> None:
+        with Sandbox(generate_calls(50)) as api:
+            source(api).read(cache)
+            api.new_calls(5)
+            source(api).read(cache)
+        totals = {record["until"]: record["calls"] for record in cache["call_counts"]}
+        assert [totals[until] for until in sorted(totals)] == [50, 55]
+        assert len(ids(cache, "calls")) == 55
 
-        api.new_calls(20)
-        asked = len(api.requests)
-        second = source(api, page_size=100).read(cache)
-        assert len(api.requests) == asked + 1
-        assert api.requests[-1].query["since"] > "2000"
-        assert second.processed_records < first.processed_records
-        assert_all_there(cache, api)
+    def test_reads_everything_again_in_a_full_refresh(self, cache: DuckDBCache) -> None:
+        with Sandbox(generate_calls(100)) as api:
+            first = source(api).read(cache)
+            second = source(api).read(cache, force_full_refresh=True)
+            assert second.processed_records == first.processed_records
+            assert_complete(cache, api)
 
-
-def test_a_full_refresh_reads_all_of_it_again(cache: DuckDBCache) -> None:
-    with Sandbox(generate_calls(100)) as api:
-        first = source(api).read(cache)
-        second = source(api).read(cache, force_full_refresh=True)
-        assert second.processed_records == first.processed_records
-        assert_all_there(cache, api)
-
-
-def test_a_read_that_fails_in_its_middle_is_reported_and_made_good_by_the_next(cache: DuckDBCache) -> None:
-    with Sandbox(generate_calls(250), faults=[Fault(on=2, status=401)]) as api:
-        with pytest.raises(exceptions.AirbyteConnectorFailedError):
+    def test_reports_a_failure_and_completes_with_the_next_read(self, cache: DuckDBCache) -> None:
+        with Sandbox(generate_calls(250), faults=[Fault(on=2, status=401)]) as api:
+            with pytest.raises(exceptions.AirbyteConnectorFailedError):
+                source(api, page_size=100).read(cache)
             source(api, page_size=100).read(cache)
-        source(api, page_size=100).read(cache)
-        assert_all_there(cache, api)
+            assert_complete(cache, api)

@@ -14,8 +14,7 @@ from airbyte_cdk.test.models import ConnectorTestScenario, ExpectedOutcome
 from airbyte_cdk.test.standard_tests.source_base import SourceTestSuiteBase
 from conftest import SOURCE_TUPLE, settings
 
-from tap_tuple.sandbox import Sandbox
-from tap_tuple.sandbox.history import generate_calls
+from tap_tuple.sandbox import Sandbox, generate_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +32,16 @@ def _api() -> Iterator[None]:
 
 
 class Installed:
-    """Stands for the installed source where the CDK wants an object of Python."""
+    """Represents the installed source; the CDK expects a Python object."""
 
     def spec(self, _logger: object) -> None:
-        """The mark by which the CDK knows a connector."""
+        """The CDK recognizes a connector by this method."""
 
 
 def run_installed(
     *, args: list[str], expected_outcome: ExpectedOutcome, source: Installed
 ) -> entrypoint_wrapper.EntrypointOutput:
-    """Runs the installed source in a process, in place of an object of Python in this one."""
+    """Run the installed source in a process of its own, instead of a Python object in this one."""
     assert isinstance(source, Installed)
     done = subprocess.run([SOURCE_TUPLE, *args], capture_output=True, text=True, check=False)
     assert not done.stderr
@@ -52,8 +51,8 @@ def run_installed(
     return output
 
 
-class TestSourceTuple(SourceTestSuiteBase):
-    """The suite, with a good connection, a wrong token and a setting that cannot be used."""
+class TestSourceTuple(SourceTestSuiteBase):  # type: ignore[misc] # mypy runs without the CDK
+    """The suite, with a working connection, a wrong token, and an invalid setting."""
 
     connector = Installed
 
@@ -73,7 +72,7 @@ class TestSourceTuple(SourceTestSuiteBase):
             return ConnectorTestScenario(config_path=path, status=status)
 
         return [
-            scenario("good connection", "succeed", page_size=20),
+            scenario("working connection", "succeed", page_size=20),
             scenario("wrong token", "failed", auth_token="sk-tuple-wrong-token"),
-            scenario("wrong date", "failed", start_date="yesterday"),
+            scenario("impossible date", "failed", start_date="2026-02-30"),
         ]

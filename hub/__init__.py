@@ -1,0 +1,1 @@
+"""The definition of the tap for MeltanoHub, and for `meltano add --from-ref`."""
