@@ -1,0 +1,52 @@
+"""`make models`: the package in the demo's database."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import team
+from warehouses import ROOT
+
+from tap_tuple.sandbox import generate_calls
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warehouses import DuckDb
+
+
+def models(database: Path) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [sys.executable, "-m", "demo.models", database]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_answers_who_paired_which_pairs_are_due_and_how_newcomers_connect(duckdb_file: DuckDb) -> None:
+    duckdb_file.run(team.tables())
+    done = models(duckdb_file.path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, month, due, newcomers = done.stdout.split(":\n\n")
+    assert [line.split() for line in month.splitlines()[1:2]] == [
+        ["2026-03-01", team.ANN, "bob.old@x.test", "1", "0.5"],
+    ]
+    # The team of the test is on nobody's list, and that of the demo has not paired.
+    assert "atlas" in due
+    assert team.ANN not in due
+    assert "newcomers  " in newcomers
+    assert "everybody else" in newcomers
+    assert done.stderr == ""
+
+
+def test_says_what_to_do_first_where_the_demo_has_not_run(tmp_path: Path) -> None:
+    done = models(tmp_path / "none.duckdb")
+    assert done.returncode == 1
+    assert "Run `make demo` first" in done.stderr
+
+
+def test_the_list_of_people_has_everybody_of_the_demo_and_one_who_never_pairs() -> None:
+    with (ROOT / "demo" / "people.csv").open(encoding="utf-8") as file:
+        listed = {row["email"] for row in csv.DictReader(file)}
+    called = {stay["user"]["email"] for call in generate_calls(2500) for stay in call["call_participations"]}
+    assert called < listed
