@@ -1,4 +1,4 @@
-"""What the tests with real targets share."""
+"""The fixtures of the tests with real targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import postgres
 import pytest
 import recipes
-from warehouses import DuckDb, Jsonl, Postgres
+import s3
+import warehouses
+from warehouses import S3, Postgres
 
 from tap_tuple.sandbox import DEFAULT_TOKEN, Sandbox, generate_calls
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from postgres import Database
     from recipes import Project
+    from s3 import Bucket
     from warehouses import Warehouse
 
 NUMBERS = itertools.count()
@@ -37,12 +40,27 @@ def database(postgres_server: Database) -> Database:
     return postgres_server.new(f"test_{next(NUMBERS)}")
 
 
-@pytest.fixture(params=["target-jsonl", "target-postgres", "target-duckdb"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Bucket]:
+    """A stand-in for S3 that runs as long as the tests do."""
+    with s3.server() as bucket:
+        yield bucket
+
+
+@pytest.fixture
+def bucket(s3_server: Bucket) -> Bucket:
+    """An empty bucket."""
+    return s3_server.new(f"bucket-{next(NUMBERS)}")
+
+
+@pytest.fixture(params=warehouses.ALL, ids=lambda kind: kind.name)
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
     """Each target, with nothing loaded yet."""
-    if request.param == "target-postgres":
-        return Postgres(request.getfixturevalue("database"))
-    return {"target-jsonl": Jsonl, "target-duckdb": DuckDb}[request.param](tmp_path)
+    where = {Postgres: ("database",), S3: ("bucket", "tmp_path")}
+    kind = request.param
+    names = next((names for base, names in where.items() if issubclass(kind, base)), ("tmp_path",))
+    one: Warehouse = kind(*map(request.getfixturevalue, names))
+    return one
 
 
 @pytest.fixture
@@ -54,7 +72,7 @@ def api() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Meltano project with its plugins, which nothing is run in."""
+    """A Meltano project with its plugins; tests copy it and run nothing in it."""
     folder = tmp_path_factory.mktemp("installed")
     recipes.install(folder)
     return folder

@@ -1,4 +1,4 @@
-"""What a database has to hold: the API's calls as rows, in one form whatever the database."""
+"""The expected content of a database: the API's calls as rows, in one format for all databases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 
 def tables(calls: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of both streams, by table, in the order of their ids."""
+    """Return the rows of both streams, by table, in the order of their ids."""
     calls = list(calls)
     participations = [
         {
@@ -33,7 +33,7 @@ def tables(calls: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def plain(rows: Iterable[Row]) -> list[Row]:
-    """Rows without the columns of the target's own, their instants as such, in the order of their ids."""
+    """Return rows without the target's own columns, with parsed timestamps, in the order of their ids."""
     return sorted(map(_plain, rows), key=lambda row: row["id"])
 
 
@@ -46,7 +46,7 @@ def _plain(row: Row) -> Row:
 
 
 def _instant(value: str) -> datetime:
-    """Reads an instant; databases give it without its zone, which is UTC."""
+    """Parse a timestamp; databases return it without its time zone, which is UTC."""
     instant = datetime.fromisoformat(_with_milliseconds(value.replace("Z", "+00:00")))
     return instant if instant.tzinfo else instant.replace(tzinfo=timezone.utc)
 

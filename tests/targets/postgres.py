@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of the test's own, and what its databases hold."""
+"""A temporary PostgreSQL server, and the content of its databases."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 SUPERUSER = "admin"
 PASSWORD = "only-for-this-server"
-# Between the look for a free port and its use another program may take it.
+# Another program can take the port between the search for a free one and its use.
 TRIES = 5
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database, and somebody who may use it."""
+    """A database, and a user who can access it."""
 
     programs: Path
     port: int
@@ -34,7 +34,7 @@ class Database:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Where it is, as the variables of `libpq`."""
+        """The connection as environment variables of `libpq`."""
         return {
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
@@ -45,7 +45,7 @@ class Database:
 
     @property
     def target_variables(self) -> dict[str, str]:
-        """Where it is, as the settings of target-postgres."""
+        """The connection as settings of target-postgres."""
         settings = {
             "HOST": "127.0.0.1",
             "PORT": str(self.port),
@@ -57,7 +57,7 @@ class Database:
 
     @property
     def target_config(self) -> dict[str, Any]:
-        """Where it is, as a config file of target-postgres has it."""
+        """The connection as a configuration file of target-postgres."""
         return {
             "host": "127.0.0.1",
             "port": self.port,
@@ -67,8 +67,8 @@ class Database:
         }
 
     def run(self, sql: str) -> str:
-        """Runs statements, and returns what psql prints; fails with the first that fails."""
-        command = [self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]
+        """Run statements, and return the output of psql; stop at the first error."""
+        command: list[str | Path] = [self.programs / "psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align"]
         done = subprocess.run(
             [*command, "--set", "ON_ERROR_STOP=1"],
             input=sql,
@@ -78,28 +78,28 @@ class Database:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return done.stdout
+        return str(done.stdout)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """The rows of a query, by the names of its columns."""
+        """Return the rows of a query, by the names of its columns."""
         rows: list[dict[str, Any]] = json.loads(self.run(f"select coalesce(json_agg(t), '[]') from ({query}) t"))
         return rows
 
     def as_user(self, user: str) -> Database:
-        """The same database for another user."""
+        """Return the same database for another user."""
         return Database(self.programs, self.port, self.name, user)
 
     def new(self, name: str) -> Database:
-        """Makes another database on the server."""
+        """Create another database on the server."""
         self.run(f'create database "{name}"')
         return Database(self.programs, self.port, name)
 
 
 def programs() -> Path:
-    """The folder of the server's programs.
+    """Return the folder of the server's programs.
 
     Raises:
-        FileNotFoundError: There are none.
+        FileNotFoundError: PostgreSQL is not installed.
     """
     folders = []
     if pg_config := shutil.which("pg_config"):
@@ -115,7 +115,7 @@ def programs() -> Path:
 
 
 def unprivileged() -> dict[str, Any]:
-    """How to start a process of PostgreSQL, which refuses to run as root."""
+    """Return the command that starts a process of PostgreSQL, which refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -125,7 +125,7 @@ def unprivileged() -> dict[str, Any]:
 
 @contextmanager
 def server() -> Iterator[Database]:
-    """Starts a server with an empty database, and stops it in the end."""
+    """Start a server with an empty database, and stop it at the end."""
     folder = programs()
     as_whom = unprivileged()
     with tempfile.TemporaryDirectory(prefix="tap-tuple-postgres-") as home:
@@ -135,9 +135,9 @@ def server() -> Iterator[Database]:
         log = Path(home, "log")
 
         def call(name: str, *arguments: str) -> bool:
-            # Not into a pipe: pg_ctl leaves it to the server, which would keep it open.
+            # Not into a pipe: the server inherits it from pg_ctl, and would keep it open.
             with log.open("ab") as output:
-                command = [folder / name, "--pgdata", f"{home}/data", *arguments]
+                command: list[str | Path] = [folder / name, "--pgdata", f"{home}/data", *arguments]
                 done = subprocess.run(command, cwd=home, stdout=output, stderr=output, check=False, **as_whom)
             return done.returncode == 0
 

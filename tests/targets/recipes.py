@@ -1,4 +1,4 @@
-"""The pages in `docs/`, and a place to do what they say, word for word."""
+"""The pages in `docs/`, and projects in which tests run their blocks as written."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DOCS = ROOT / "docs"
 RUN_SECONDS = 180
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
-# A block that is a file begins with its name.
+# A block with the content of a file begins with the file's name.
 FILE_NAME = re.compile(r"# ([\w.-]+)\n")
-# What else is set where the tests run is not for what they start.
+# Variables with these prefixes in the environment of the tests are not passed on.
 FOREIGN = ("TAP_", "TARGET_", "MELTANO_", "SINGER_", "PYTHON", "VIRTUAL_ENV", "PG", "HTTP", "ALL_PROXY")
 
 
@@ -36,7 +36,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """The fenced blocks of a page, each with the heading above it."""
+    """Return the fenced blocks of a page, each with the heading above it."""
     _, *parts = HEADING.split((DOCS / page).read_text(encoding="utf-8"))
     return [
         Block(section, *fenced.groups())
@@ -46,14 +46,14 @@ def blocks(page: str) -> list[Block]:
 
 
 def block(page: str, language: str, section: str | None = None) -> str:
-    """The one block of a page in a language."""
+    """Return the only block of a page in a language."""
     [text] = [b.text for b in blocks(page) if b.language == language and section in {None, b.section}]
     return text
 
 
-def dotenv(page: str, values: Mapping[str, str]) -> str:
-    """The `.env` file of a page, with values of the test's own for all that stands in `values`."""
-    lines = [line.split("=", 1) for line in block(page, "text").splitlines()]
+def dotenv(page: str, values: Mapping[str, str], section: str | None = None) -> str:
+    """Return the `.env` file of a page, with the test's own `values`."""
+    lines = [line.split("=", 1) for line in block(page, "text", section).splitlines()]
     assert {name for name, _ in lines} >= set(values)
     assert {name for name, value in lines if "…" in value} <= set(values)
     return "".join(f"{name}={values.get(name, value)}\n" for name, value in lines)
@@ -61,10 +61,11 @@ def dotenv(page: str, values: Mapping[str, str]) -> str:
 
 @dataclass
 class Project:
-    """A folder with a `meltano.yml`, in which one may do what a page says."""
+    """A folder with a `meltano.yml`, in which a test runs the blocks of a page, with values for its placeholders."""
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, str] = field(default_factory=dict)
     output: str = ""
     logs: list[str] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ class Project:
         own = {name: value for name, value in os.environ.items() if not name.upper().startswith(FOREIGN)}
         return {
             **own,
-            # First what a page calls `meltano`, then what it calls `tap-tuple`.
+            # First the `meltano` of a page, then its `tap-tuple`.
             "PATH": os.pathsep.join([str(MELTANO.parent), str(ROOT / ".venv" / "bin"), own["PATH"]]),
             "MELTANO_DATABASE_URI": f"sqlite:///{self.folder}/meltano.db",
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -82,7 +83,7 @@ class Project:
         }
 
     def shell(self, script: str, *, succeeds: bool = True) -> str:
-        """Runs a script, and returns what it says on stdout; what it says at all is `output`."""
+        """Run a script, and return its stdout; `output` has its stdout and stderr."""
         done = subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", script],
             cwd=self.folder,
@@ -98,26 +99,30 @@ class Project:
         return done.stdout
 
     def follow(self, page: str, section: str | None = None) -> str:
-        """Does what a page says, or a section of it; returns what the last of its scripts says on stdout.
+        """Run the blocks of a page, or of one section; return the stdout of the last script.
 
-        `sh` is run, `yaml` is put where its first line says; what has another language is for the test.
+        `sh` blocks are run, `yaml` blocks are written to the file that their first line names. The test handles others.
         """
         said = ""
         for step in blocks(page):
             if section in {None, step.section}:
+                text = step.text
+                for placeholder, value in self.replaced.items():
+                    text = text.replace(placeholder, value)
                 if step.language == "sh":
-                    said = self.shell(step.text)
+                    said = self.shell(text)
                 elif step.language == "yaml":
-                    self.put(step.text)
+                    self.put(text)
         return said
 
     def put(self, text: str) -> None:
-        """Writes a file; what is meant for `meltano.yml` is added to it."""
+        """Write a file; merge a block for `meltano.yml` into that file."""
         name = FILE_NAME.match(text)
         assert name, "a file's block begins with its name"
         path = self.folder / name[1]
         if path.name == "meltano.yml":
-            text = yaml.safe_dump(merged(self.meltano_yml, yaml.safe_load(text)), sort_keys=False)
+            present = self.meltano_yml if path.exists() else {}
+            text = yaml.safe_dump(merged(present, yaml.safe_load(text)), sort_keys=False)
         path.write_text(text, encoding="utf-8")
 
     @property
@@ -126,24 +131,24 @@ class Project:
         return content
 
     def state(self, state_id: str) -> dict[str, Any]:
-        """The bookmarks that Meltano keeps."""
+        """Return the bookmarks that Meltano keeps."""
         kept: dict[str, Any] = json.loads(self.shell(f"meltano state get {state_id}"))
         bookmarks: dict[str, Any] = kept.get("singer_state", {}).get("bookmarks", {})
         return bookmarks
 
     def jsonl(self, table: str) -> list[dict[str, Any]]:
-        """What target-jsonl has written of a table."""
+        """Return the records of a table that target-jsonl has written."""
         files = sorted((self.folder / "output").glob(f"{table}-*.jsonl"))
         return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
     def duckdb(self, query: str) -> list[dict[str, Any]]:
-        """The rows of a query to what target-duckdb has written; all values but numbers are texts."""
+        """Return the rows of a query on the database of target-duckdb; all values except numbers are strings."""
         code = (
             "import duckdb, json, sys; c = duckdb.connect('warehouse.duckdb'); q = c.execute(sys.argv[1]);"
             "n = [d[0] for d in q.description]; r = [dict(zip(n, row)) for row in q.fetchall()];"
             "print(json.dumps(r, default=str))"
         )
-        read = [MELTANO.with_name("python"), "-c", code, query]
+        read = [str(MELTANO.with_name("python")), "-c", code, query]
         done = subprocess.run(read, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         rows: list[dict[str, Any]] = json.loads(done.stdout)
@@ -151,7 +156,7 @@ class Project:
 
 
 def merged(one: Any, other: Any) -> Any:
-    """Puts a fragment of YAML into a whole, entries with the same `name` into each other."""
+    """Merge a fragment of YAML into a document; entries with the same `name` are merged."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one | {key: merged(one[key], value) if key in one else value for key, value in other.items()}
     if isinstance(one, list) and isinstance(other, list):
@@ -161,7 +166,7 @@ def merged(one: Any, other: Any) -> Any:
 
 
 def install(folder: Path) -> None:
-    """Makes a project of the tap in this checkout, with its plugins installed."""
+    """Create a project with the tap of this checkout, with its plugins installed."""
     if not MELTANO.exists():
         raise FileNotFoundError("Meltano is not installed here; make test-targets does that first.")
     text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
@@ -171,7 +176,7 @@ def install(folder: Path) -> None:
 
 
 def another(installed: Path, folder: Path, variables: Mapping[str, str]) -> Project:
-    """Makes a project with the plugins of another one, and nothing else of it."""
+    """Create a project with the plugins of another one, and nothing else from it."""
     (folder / ".meltano").mkdir(parents=True)
     for plugins in ("extractors", "loaders"):
         (folder / ".meltano" / plugins).symlink_to(installed / ".meltano" / plugins)

@@ -1,12 +1,16 @@
-"""What `docs/meltano.md` says, run as written: each section that has a command, and what comes of it."""
+"""`docs/meltano.md`, run as written: each section that has a command, and its result."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import expected
+import jsonschema
 import pytest
+import yaml
+from environments import MELTANO, ROOT
 from recipes import Project, blocks
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ STATE_ID = "dev:tap-tuple-to-target-duckdb"
 
 
 def in_duckdb(project: Project, api: Sandbox) -> None:
-    """DuckDB holds each participation in full, and as many calls as there are."""
+    """Assert that DuckDB has every participation in full, and the right number of calls."""
     tables = expected.tables(api.calls)
     participations = project.duckdb("select * from tuple.call_participations")
     assert expected.plain(participations) == tables["call_participations"]
@@ -40,8 +44,21 @@ def config_test(project: Project, api: Sandbox) -> None:
 
     project.variables["TAP_TUPLE_AUTH_TOKEN"] = "sk-tuple-revoked"
     project.shell("meltano config test tap-tuple", succeeds=False)
-    assert "Set auth_token to a valid token" in project.output
+    assert "Set `auth_token` to a valid token" in project.output
     assert "sk-tuple-revoked" not in project.output
+
+
+def relative_dates(project: Project, api: Sandbox) -> None:
+    project.follow(PAGE, "Relative dates")
+    project.variables["TAP_TUPLE_END_DATE"] = "yesterday"
+    project.shell("meltano run tap-tuple target-jsonl")
+    query = api.requests[0].query
+    days = {
+        name: (datetime.now(timezone.utc) - datetime.fromisoformat(query[name])).days for name in ("since", "until")
+    }
+    assert 180 <= days["since"] <= 185
+    assert 0 <= days["until"] <= 2
+    assert set(project.jsonl("calls")[0]) >= {"id", "ended_at"}
 
 
 def select(project: Project, api: Sandbox) -> None:
@@ -49,11 +66,12 @@ def select(project: Project, api: Sandbox) -> None:
     assert "] call_participations.joined_at" in listed
     assert "] call_participations.user_email" not in listed
     project.shell("meltano run tap-tuple target-jsonl")
-    rows = project.jsonl("call_participations")
+    calls, participations = project.jsonl("calls"), project.jsonl("call_participations")
+    assert len(calls) == len(api.calls)
+    assert len(participations) == sum(len(call["call_participations"]) for call in api.calls)
+    assert "@" not in json.dumps([calls, participations])
     names = set(expected.tables(api.calls)["call_participations"][0]) - {"user_email"}
-    assert {frozenset(row) for row in rows} == {frozenset(names)}
-    assert len(rows) == sum(len(call["call_participations"]) for call in api.calls)
-    assert project.jsonl("calls") == []
+    assert {frozenset(row) for row in participations} == {frozenset(names)}
 
 
 def run(project: Project, api: Sandbox) -> None:
@@ -63,16 +81,17 @@ def run(project: Project, api: Sandbox) -> None:
     project.follow(PAGE, "Run")
     in_duckdb(project, api)
     bookmark = max(call["ended_at"] for call in api.calls[:-3])
-    assert api.requests[-1].query["since"] > "1970-01-01T00:00:00.000Z"
-    assert api.requests[-1].query["since"] < bookmark
-    assert len(api.requests) == 2
+    resumed_at = [request.query["since"] for request in api.requests if request.query["since"] > "1970-01-01T00:00:01"]
+    assert resumed_at[0] < bookmark
+    # One for the first run; for the second one, also the comparison of the counts with the total.
+    assert len(api.requests) <= 4
 
 
 def state(project: Project, api: Sandbox) -> None:
     project.follow(PAGE, "Run")
     newest = max(call["ended_at"] for call in api.calls)
     kept = project.state(STATE_ID)
-    assert {stream: entry["replication_key_value"] for stream, entry in kept.items()} == {
+    assert {stream: entry["replication_key_value"] for stream, entry in kept.items() if entry} == {
         "calls": newest,
         "call_participations": newest,
     }
@@ -98,7 +117,7 @@ def json_logs(project: Project, api: Sandbox) -> None:
     under_meltano, alone = project.logs
     for text, message in ((under_meltano, "event"), (alone, "message")):
         lines = [json.loads(line) for line in text.splitlines()]
-        of_all = f"{len(api.calls)} of {len(api.calls)} calls"
+        of_all = f"{len(api.calls)} of {len(api.calls)} calls read"
         assert any(line[message].startswith(of_all) for line in lines), text
     written = (project.folder / "calls.jsonl").read_text(encoding="utf-8").splitlines()
     assert sum(json.loads(line).get("stream") == "calls" for line in written) == 1 + len(api.calls)
@@ -124,9 +143,27 @@ def flattening(project: Project, api: Sandbox) -> None:
     assert expected.plain(project.jsonl("call_participations")) == expected.tables(api.calls)["call_participations"]
 
 
+def own_project(project: Project, api: Sandbox) -> None:
+    own = Project(project.folder / "own", project.variables, replaced={"/path/to/tap-tuple": str(ROOT)})
+    own.folder.mkdir()
+    own.put("# meltano.yml\ndefault_environment: dev\nenvironments: [{name: dev}]\nproject_id: own\n")
+    listed = own.follow(PAGE, "Add the tap to a project of your own")
+    assert "TAP_TUPLE_AUTH_TOKEN" in listed
+    own.variables["TAP_TUPLE_START_DATE"] = "6 months ago"
+    settings = json.loads(own.shell("meltano config print tap-tuple"))
+    own.shell("meltano config test tap-tuple")
+    [request] = api.requests
+    since = datetime.fromisoformat(request.query["since"].replace("Z", "+00:00"))
+    assert timedelta(days=180) < datetime.now(timezone.utc) - since < timedelta(days=186)
+    assert set(settings["auth_token"]) == {"*"}
+    assert settings["page_size"] == 1000
+
+
 SECTIONS: dict[str, Callable[[Project, Sandbox], None]] = {
+    "Add the tap to a project of your own": own_project,
     "Settings from the environment": environment,
     "Test the settings": config_test,
+    "Relative dates": relative_dates,
     "Select": select,
     "Run": run,
     "Show the state, and clear it": state,
@@ -145,3 +182,12 @@ def test_meltano_does_what_a_section_of_its_page_says(section: str, project: Pro
 def test_each_section_of_the_page_that_has_a_command_is_run() -> None:
     # The fixture that installs the plugins runs the first.
     assert {block.section for block in blocks(PAGE)} == {"Install", *SECTIONS}
+
+
+def test_the_definition_of_the_plugin_is_valid_for_meltano() -> None:
+    [schema_file] = MELTANO.parent.parent.glob("lib/python*/site-packages/meltano/schemas/meltano.schema.json")
+    schema = json.loads(schema_file.read_text(encoding="utf-8"))
+    setting = {**schema, **schema["$defs"]["base_setting"]}
+    definition = yaml.safe_load((ROOT / "hub" / "tap-tuple.yml").read_text(encoding="utf-8"))
+    for entry in definition["settings"]:
+        jsonschema.validate(entry, setting)

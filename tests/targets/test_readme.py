@@ -30,14 +30,14 @@ PARTS = ("tap_tuple", "schemas", "pyproject.toml", "README.md", "LICENSE")
 
 
 def commands(beginning: str) -> str:
-    """The one block of the README that has a command which begins like this."""
+    """Return the only block of the README with a command that begins like this."""
     [text] = [block for block in BLOCKS if re.search(f"^{re.escape(beginning)}", block, re.MULTILINE)]
-    return text
+    return str(text)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """What the tap is installed from, and an environment for it that comes first."""
+    """A checkout to install the tap from, and an environment for it that is first on PATH."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
         source = ROOT / part
@@ -66,7 +66,7 @@ def test_with_a_bare_pipe_the_calls_are_in_files_and_the_next_run_goes_on(checko
     for new in (0, 3):
         api.new_calls(new)
         checkout.shell(commands("pip install"))
-    # The call of the bookmark itself comes once more, as `since` includes it.
+    # The call at the bookmark itself is read again, as `since` is inclusive.
     assert lines(checkout.folder, "calls") == len(api.calls) + 1
     state = json.loads((checkout.folder / "state.json").read_text("utf-8"))
     assert state["bookmarks"]["calls"]["replication_key_value"] == api.calls[-1]["ended_at"]
