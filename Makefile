@@ -1,73 +1,129 @@
-# The verbs of this project. Each sets up what it needs below this folder, from Python, git and make alone.
+# The commands of this project. Each installs its requirements below this folder, with Python, git and make alone.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHROMIUM ?= chromium
 
-.PHONY: demo report test fuzz test-targets test-airbyte test-report bench lint format build clean
+.PHONY: demo models report test fuzz test-targets test-orchestration test-next-sdk test-pythons test-airbyte test-dbt \
+  test-report bench bench-dbt hub environments lint format build clean
 
 # Loads a team's calls from the sandbox into DuckDB, twice, and checks that nothing is missing.
 demo: .venv-demo/.installed
 	.venv-demo/bin/python -m demo
 
+# Runs the tests on all cores, and measures the coverage of every process that they start.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
-# Real targets, a PostgreSQL server of the tests' own, and Meltano: what `docs/` says, and each row that arrives.
+# Runs the pages in `docs/` with real targets, Meltano and a temporary PostgreSQL server, and compares every loaded row.
 test-targets: $(VENV)/.installed .venv-demo/.installed
-	$(BIN)/python -m pytest tests/targets
+	$(BIN)/python -m pytest tests/targets --ignore tests/targets/orchestration
 
-# Airbyte's own clients run the installed `source-tuple`.
+# Runs the code of docs/orchestration.md in Airflow and Dagster, with Meltano, PostgreSQL and a stand-in for S3.
+test-orchestration: $(VENV)/.installed .venv-demo/.installed .venv-orchestration/.installed .venv-airflow/.installed .venv-dagster/.installed
+	$(BIN)/python -m pytest tests/targets/orchestration
+
+# Runs the installed `source-tuple` with Airbyte's own clients.
 test-airbyte: $(VENV)/.installed .venv-pyairbyte/.installed .venv-airbyte-cdk/.installed
 	.venv-pyairbyte/bin/python -m pytest -c tests/airbyte/pytest.ini tests/airbyte/test_pyairbyte.py
-	.venv-airbyte-cdk/bin/python -m pytest -c tests/airbyte/pytest.ini tests/airbyte/test_standard.py -k "not docker"
+	.venv-airbyte-cdk/bin/python -m pytest -c tests/airbyte/pytest.ini tests/airbyte/test_standard.py tests/airbyte/test_metadata.py -k "not docker"
 
-# Draws the demo's calls, or those of another database: make report REPORT="path/to/file.duckdb --anonymous"
+# Builds the models of `dbt/` in the demo's database, and prints the results of the analyses.
+models: .venv-dbt/.installed
+	@.venv-dbt/bin/python -m demo.models
+
+# Tests the results of the models of `dbt/`, on DuckDB and on a temporary PostgreSQL server.
+test-dbt: .venv-dbt/.installed
+	.venv-dbt/bin/python -m pytest -c tests/dbt/pytest.ini tests/dbt
+
+# Measures `dbt build` over 200,000 calls on DuckDB.
+bench-dbt: .venv-dbt/.installed
+	.venv-dbt/bin/python tests/dbt/scale.py
+
+# Builds the pairing report from the demo's database, or from another one: make report REPORT="path/to/file.duckdb --anonymous"
 report: .venv-report/.installed
 	@.venv-report/bin/python examples/pairing-report $(REPORT)
 
-# Looks at the report in a real browser, Debian's Chromium unless CHROMIUM names another.
+# Checks the report in a real browser: Debian's Chromium, or the one that CHROMIUM names.
 test-report: .venv-test-report/.installed
 	@command -v "$(CHROMIUM)" >/dev/null \
 	  || { [ "$$(id -u) $(CHROMIUM)" = "0 chromium" ] && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
 	  || { echo "There is no $(CHROMIUM): install Debian's package chromium, or name a browser by CHROMIUM=." >&2; exit 1; }
 	CHROMIUM="$(CHROMIUM)" .venv-test-report/bin/python -m pytest -c tests/report/pytest.ini tests/report
 
-# Kill and resume at many more random places than in `make test`.
+# Runs the tests with the newest (pre-)release of the SDK, which the tap's own requirement does not allow.
+test-next-sdk: .venv-next-sdk/.installed
+	.venv-next-sdk/bin/python -m pip install --quiet --upgrade "singer-sdk[msgspec]>=0.55.0a0"
+	.venv-next-sdk/bin/python -m pip list --format freeze | grep "^singer-sdk="
+	.venv-next-sdk/bin/python -m pytest --quiet
+
+# Runs the tests with each supported Python that is installed, and prints which ones were used.
+test-pythons:
+	$(PYTHON) .ci/pythons.py
+
+# Kills and resumes runs at many more random places than `make test`.
 fuzz: $(VENV)/.installed
 	TAP_TUPLE_FUZZ_PLACES=1000 $(BIN)/python -m pytest tests/test_kill_and_resume.py
 
+# mypy checks folders whose modules have the same names, such as `conftest`, one after another.
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/*.py tests/repository/*.py
+	$(BIN)/mypy tests/airbyte/*.py
+	$(BIN)/mypy tests/targets/*.py tests/runners.py
+	MYPYPATH=tests/targets:tests $(BIN)/mypy tests/targets/orchestration/*.py
+	MYPYPATH=tests/targets:examples/pairing-report $(BIN)/mypy tests/dbt/*.py
+	$(BIN)/mypy tests/report/*.py examples/pairing-report/*.py
+	$(BIN)/mypy benchmarks/peers/*/*.py
 	$(BIN)/zizmor --quiet --offline --strict-collection --pedantic .github
 
 format: $(VENV)/.installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Builds what a release publishes into dist/.
+# Builds the sdist and the wheel of a release into dist/.
 build: $(VENV)/.installed
 	$(BIN)/python -m build
 
-# pip 25.1 is the first that installs dependency groups.
+# pip 25.1 is the first version that installs dependency groups.
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-# Environments of their own for what the tap itself does without; each is named after its dependency group.
+# Contains the tap itself, to test it with another SDK.
+.venv-next-sdk/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-next-sdk
+	.venv-next-sdk/bin/python -m pip install --quiet "pip>=25.1"
+	.venv-next-sdk/bin/python -m pip install --quiet --editable . --group test
+	touch $@
+
+# Separate environments for tools that the tap itself does not need, each named after its dependency group.
 .venv-%/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet "pip>=25.1"
 	.venv-$*/bin/python -m pip install --quiet --group $*
 	touch $@
 
-# Measures the tap beside the alternatives, and writes benchmarks/results.md; some of it at the API's own pace.
+# Writes the plugin definition for `meltano add --from-ref` and MeltanoHub.
+hub: $(VENV)/.installed
+	$(BIN)/python -m hub
+
+# Creates all environments in advance, to run several test suites at once.
+environments: $(VENV)/.installed $(foreach group,demo dbt pipelinewise-target-postgres plinxore-target-s3 meltanolabs-target-csv s3 orchestration airflow dagster pyairbyte airbyte-cdk report test-report next-sdk,.venv-$(group)/.installed)
+
+# Compares the cost of the tap with its alternatives, and writes benchmarks/results.md. Takes minutes: parts of it run at
+# the API's rate limit.
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 
+# Removes build files only; files of a run or a user stay, such as .env, .meltano and warehouse.duckdb.
 clean:
-	git clean -fdX
+	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -32,7 +32,7 @@ def test_env_example_lists_every_setting_in_the_order_of_the_code() -> None:
 def test_env_example_shows_the_default_of_every_setting_that_has_one() -> None:
     variables = dotenv.dotenv_values(stream=io.StringIO(EVERY_SETTING))
     defaults = {
-        PREFIX + setting.name.upper(): str(setting.default)
+        PREFIX + setting.name.upper(): str(setting.default).replace("True", "true")
         for setting in DEFINITIONS.wrapped.values()
         if setting.default is not None
     }

@@ -1,0 +1,60 @@
+"""Runs the suite with each Python that the project supports and this machine has, and says which were run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+SUPPORTED = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', PROJECT)
+
+
+def interpreter(version: str) -> str | None:
+    """Return an interpreter of a version: one on PATH, or one that pyenv has installed."""
+    candidates = [shutil.which(f"python{version}")]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python3")))
+    for candidate in candidates:
+        # A shim of pyenv is on PATH even where no interpreter is behind it.
+        if candidate and subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
+            return candidate
+    return None
+
+
+def environment(version: str, python: str) -> Path:
+    """Return the Python of an environment with the tap and what its tests need."""
+    folder = ROOT / f".venv-python{version}"
+    installed = folder / ".installed"
+    inside = folder / "bin" / "python"
+    if not installed.exists() or installed.read_text(encoding="utf-8") != PROJECT:
+        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        for what in (["pip>=25.1"], ["--editable", ".", "--group", "test"]):
+            subprocess.run([inside, "-m", "pip", "install", "--quiet", *what], cwd=ROOT, check=True)
+        installed.write_text(PROJECT, encoding="utf-8")
+    return inside
+
+
+def main() -> int:
+    """Run the suite with each version, and return the exit code."""
+    results = {}
+    for version in SUPPORTED:
+        python = interpreter(version)
+        if python is None:
+            results[version] = "not run: not installed here"
+            continue
+        inside = environment(version, python)
+        exact = subprocess.run([inside, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+        print(f"== {exact}", flush=True)
+        done = subprocess.run([inside, "-m", "pytest", "--quiet", *sys.argv[1:]], cwd=ROOT, check=False)
+        results[version] = f"{'passed' if done.returncode == 0 else 'failed'} ({exact})"
+    print("\n".join(f"{version}: {result}" for version, result in results.items()))
+    return any(result.startswith("failed") for result in results.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
