@@ -17,7 +17,7 @@ END_OF_LOG_CHARACTERS = 3000
 
 
 class FailedRunError(Exception):
-    """A run failed, so there is no figure."""
+    """A run failed and was not measured."""
 
 
 @dataclass(frozen=True)

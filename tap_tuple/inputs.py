@@ -129,7 +129,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         name = variable.removeprefix(prefix)
         if name != variable and not name.startswith("_") and variable not in {f"{prefix}LOGLEVEL", *known}:
             hint = similar(name.lower(), schema["properties"])
-            logger.warning("Environment variable %s is ignored: there is no such setting%s", variable, hint)
+            logger.warning("Environment variable %s is ignored: unknown setting%s", variable, hint)
     found = {variable: name for variable, name in known.items() if os.environ.get(variable)}
     logger.info("Read settings from the environment: %s", ", ".join(found) or "none")
     return {name: _from_text(variable, name, schema["properties"][name]) for variable, name in found.items()}

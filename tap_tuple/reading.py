@@ -34,9 +34,9 @@ class Batch(NamedTuple):
     position: datetime
     """All calls that ended before it have been received. After the last page it is the end of the window."""
     received: int
-    """How many calls of the window have been received so far."""
+    """Number of calls of the window received so far."""
     total: int | None
-    """How many calls the window holds, by the API's newest total; None if it sends none."""
+    """Number of calls in the window, by the API's newest total; None if it sends none."""
 
 
 class WindowReader:
@@ -45,7 +45,7 @@ class WindowReader:
     Args:
         client: The API client.
         window: What to read.
-        page_size: How many calls to request per page.
+        page_size: Number of calls to request per page.
     """
 
     def __init__(self, client: UsageClient, window: Window, page_size: int) -> None:

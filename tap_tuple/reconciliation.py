@@ -49,9 +49,9 @@ class Reconciler:
         self.window: Window | None = None
         """The window that has been compared: it begins with the span that holds `start_date`."""
         self.total: int | None = None
-        """How many calls the API reports for it."""
+        """Number of calls that the API reports for it."""
         self.excess = 0
-        """How many of these calls the API does not return."""
+        """Number of these calls that the API does not return."""
 
     def compare(self, streams: Sequence[CallCounts], totals: Mapping[Window, int | None]) -> None:
         """Compare the counts of some streams with the totals. Mark spans with missing calls as unread.

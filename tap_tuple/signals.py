@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 GRACE_SECONDS = 5.0
-"""How long the reader of stdout may read nothing before the process ends without the last STATE."""
+"""Maximum time without a read by the reader of stdout, before the process ends without the last STATE."""
 TICK_SECONDS = 0.1
-"""How often a write that waits for a slow reader is interrupted, so that it reports its progress."""
+"""Interval at which a write that waits for a slow reader is interrupted, so that it reports its progress."""
 HEARTBEAT_SECONDS = 1.0
-"""How often other system calls are interrupted. A signal may arrive just before one, or on another thread: it would
-take effect only when the call returns."""
+"""Interval at which other system calls are interrupted. A signal may arrive just before one, or on another thread: it
+would take effect only when the call returns."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -30,7 +30,7 @@ class InterruptedBySignal(BaseException):
     """A signal asks the process to end. A BaseException, so that no handler of ordinary errors swallows it."""
 
     is_logged = False
-    """Whether the log says already where the next run resumes."""
+    """Whether the log already says where the next run resumes."""
 
 
 class SignalHandler:

@@ -66,7 +66,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self._buffer += encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records])
 
     def rate_limited(self, wait_seconds: float) -> None:
-        """Report that the rate limit delays the run by so many seconds. Singer has no message for it."""
+        """Report a delay by the rate limit, in seconds. Singer has no message for it."""
 
     @property
     def last_state(self) -> Mapping[str, Any]:
@@ -119,7 +119,7 @@ class RecordWriter:
                 self._writer.write_message(RecordMessage(stream=name, record=mapped, time_extracted=now))
 
     def count(self, records: int) -> None:
-        """Count so many records as written."""
+        """Add to the number of records written."""
         self.counter.increment(records)
         self.written += records
 

@@ -52,7 +52,7 @@ class Running:
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
     def read(self, most_bytes: int = 1 << 16, pause_seconds: float = 0.0) -> None:
-        """Read the tap's output from now on, so many bytes at a time."""
+        """Read the tap's output in chunks of this many bytes."""
         reader = threading.Thread(target=self._read, args=(most_bytes, pause_seconds), daemon=True)
         self.readers.append(reader)
         reader.start()

@@ -9,7 +9,7 @@ REPLICATION_KEYS = {"call_participations": "call_ended_at", "calls": "ended_at"}
 
 
 def minute(number: int) -> str:
-    """Return an instant so many minutes after midnight of 15 March 2026."""
+    """Return the timestamp this many minutes after midnight of 15 March 2026."""
     return f"2026-03-15T{number // 60:02}:{number % 60:02}:00.000Z"
 
 

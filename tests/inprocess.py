@@ -69,7 +69,7 @@ class InProcessTap(TapRunner):
         )
 
     def kill_after(self, lines: int, config: dict[str, Any], **files: object) -> Run:
-        """Run the tap until it has written so many lines, and no further."""
+        """Run the tap, and kill it once it has written this many lines."""
         arguments = ["tap-tuple", *self.arguments(config, **files)]
         return run_in_process(cli.run, arguments, self.folder, self.environment(), Stdout(lines))
 

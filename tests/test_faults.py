@@ -149,7 +149,9 @@ class TestTemporaryFailures:
         assert run.warnings == [line for line in run.warnings if "requests_per_minute" in line]
 
     @pytest.mark.parametrize("status", [404, 410])
-    def test_a_page_that_no_longer_exists_is_read_anew(self, tap: TapRunner, settings: Settings, status: int) -> None:
+    def test_a_page_that_no_longer_exists_is_requested_by_time_instead(
+        self, tap: TapRunner, settings: Settings, status: int
+    ) -> None:
         with an_api(times=1, status=status) as api:
             run = tap(settings(api, page_size=10))
         assert run.exit_code == 0, run.log

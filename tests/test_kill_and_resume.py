@@ -35,7 +35,7 @@ PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "200"))
 AT_ONCE = 4
 CALLS = 200
 RUN_BYTES = 180_000
-"""About as much as a run over so many calls writes."""
+"""Approximate output of a run over the calls of this test, in bytes."""
 REPAIR_BYTES = 50_000
 RUN_SECONDS = 0.3
 LATE_CALLS = 8
@@ -50,7 +50,7 @@ class Place:
     number: signal.Signals
     is_slowly_read: bool
     bytes_read: int | None
-    """The run is killed after so many bytes have been read; None if it is killed after `seconds`."""
+    """Number of bytes to read before the run is killed; None if it is killed after `seconds`."""
     seconds: float
     page_size: int
     is_repair: bool

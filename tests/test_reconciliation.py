@@ -25,7 +25,7 @@ COUNT = 120
 
 
 def ago(age: timedelta) -> str:
-    """Return the instant so long before NOW."""
+    """Return the timestamp this long before NOW."""
     return (NOW - age).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -36,7 +36,7 @@ def history(count: int = COUNT) -> Calls:
 
 
 def late(*ages: timedelta) -> Calls:
-    """Return calls that ended so long ago."""
+    """Return calls that ended this long before NOW."""
     return [a_call(1000 + number, ago(age)) for number, age in enumerate(ages)]
 
 

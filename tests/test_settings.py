@@ -390,8 +390,8 @@ class TestEnvironment:
             run = tap(settings(api, requests_per_minute=60), args=["--config", "ENV"], env=variables)
         assert run.exit_code == 0
         assert [without_time(line) for line in run.warnings] == [
-            "Environment variable TAP_TUPLE_QUIET is ignored: there is no such setting",
-            "Environment variable TAP_TUPLE_START_DAT is ignored: there is no such setting. Did you mean `start_date`?",
+            "Environment variable TAP_TUPLE_QUIET is ignored: unknown setting",
+            "Environment variable TAP_TUPLE_START_DAT is ignored: unknown setting. Did you mean `start_date`?",
         ]
 
     def test_a_dotenv_file_is_read_and_named(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:

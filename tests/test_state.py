@@ -258,7 +258,7 @@ class TestOrchestrators:
 
 
 class TestEarlierVersions:
-    def test_the_state_of_version_0_1_0_resumes_for_ever(self) -> None:
+    def test_the_state_of_version_0_1_0_can_be_resumed(self) -> None:
         calls = [a_call(1, "2024-03-15T13:29:59.999Z"), a_call(2, "2024-03-15T14:30:00.438Z")]
         with Sandbox(calls) as api:
             tap = ScheduledTap(api, state=fixture("state-0.1.0.json"), expect_complete=False)
@@ -270,7 +270,7 @@ class TestEarlierVersions:
         for stream, entry in fixture("state-0.1.0.json")["bookmarks"].items():
             assert entry.items() <= run.state["bookmarks"][stream].items()
 
-    def test_the_state_of_version_0_2_0_resumes_for_ever(self) -> None:
+    def test_the_state_of_version_0_2_0_can_be_resumed(self) -> None:
         calls = a_call_per_minute(participations=1)
         with Sandbox(calls) as api:
             tap = ScheduledTap(api, {"lookback_window": 300}, state=fixture("state-0.2.0.json"), expect_complete=False)

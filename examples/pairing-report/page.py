@@ -56,7 +56,7 @@ def write_page(path: Path, warehouse: Warehouse, naming: Labels | Pseudonyms) ->
         }.items()
     }
     if all(week["cut_short"] for week in weeks):
-        del charts["hours_a_week"]["layer"][1:]  # there is no median to draw
+        del charts["hours_a_week"]["layer"][1:]  # without a median
     texts = {f"{name}_title": title for name, (title, _) in words.items()}
     texts |= {f"{name}_text": text for name, (_, text) in words.items()}
     texts["period"] = sentences.period(facts, warehouse.time_zone)

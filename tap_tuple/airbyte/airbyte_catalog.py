@@ -23,7 +23,7 @@ class StreamName(msgspec.Struct):
 
 
 class ConfiguredStream(msgspec.Struct):
-    """What this source uses of a configured stream."""
+    """The parts of a configured stream that this source uses."""
 
     stream: StreamName
     sync_mode: SyncMode

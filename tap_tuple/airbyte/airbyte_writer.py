@@ -35,7 +35,7 @@ class OpenStream:
     state: dict[str, Any] | None = None
     """The state that was written last."""
     count: int = 0
-    """How many records have been written since."""
+    """Number of records written since."""
 
 
 class AirbyteWriter(LineWriter):

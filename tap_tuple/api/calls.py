@@ -90,7 +90,7 @@ class Page(NamedTuple):
 
     calls: Calls
     total: int | None
-    """How many calls match the query, by `X-Total-Count`; None if the header is missing or invalid."""
+    """Number of calls that match the query, by `X-Total-Count`; None if the header is missing or invalid."""
     response: requests.Response
 
 

@@ -46,7 +46,7 @@ class ClientEvents:
     on_failure: Callable[[], None] = lambda: None
     """A request has failed without a response."""
     on_rate_limit: Callable[[float], None] = lambda _seconds: None
-    """The rate limit is about to delay the next request by so many seconds."""
+    """The rate limit is about to delay the next request; the argument is the delay in seconds."""
 
 
 class UsageClient:
@@ -82,7 +82,7 @@ class UsageClient:
         self._rate_limiter = RateLimiter(requests_per_minute)
         self._decoder = CallDecoder()
         self.requests_sent = 0
-        """How many requests have been sent, retries included."""
+        """Number of requests sent, including retries."""
         self._session = requests.Session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": user_agent})
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a request: for each status and exception the cause, the remedy, and whether to retry."""
+"""Errors of a request: for each status and exception the cause, the remedy, and whether to retry."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _location(response: requests.Response) -> str:
 
 
 def _retry_after_seconds(response: requests.Response) -> float | None:
-    """Return how long `Retry-After` asks to wait, in seconds (RFC 9110, 10.2.3); None if there is no valid one."""
+    """Return the delay of a `Retry-After` header in seconds (RFC 9110, 10.2.3); None if it is missing or invalid."""
     try:
         seconds = RETRY_AFTER.parse_retry_after(response.headers.get("Retry-After", ""))
     except (InvalidHeader, OverflowError, ValueError):

@@ -145,7 +145,7 @@ class Query:
 
     @property
     def estimate(self) -> int | None:
-        """How many calls the window holds in all, by the total of the last page; None if the page has none."""
+        """Number of calls in the window, by the total of the last page; None if the page has none."""
         return None if self._total is None else self._received_before + self._total
 
     def following(self, page: Page, by_time: Query, *, pages_without_calls: int) -> Query | None:

@@ -9,7 +9,7 @@ WINDOW_SECONDS = 60.0
 MARGIN_SECONDS = 0.25
 """Absorbs the drift between two clocks."""
 MAX_REMEMBERED = 1_000_000
-"""No tap sends more requests than this in a minute; there is no need to remember them."""
+"""More requests than the tap can send in a minute; older ones need not be remembered."""
 
 
 class RateLimiter:

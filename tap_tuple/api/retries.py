@@ -21,7 +21,7 @@ SHORTEST_ATTEMPT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class RetryLimits:
-    """How long one request may be retried."""
+    """Limits on the retries of one request."""
 
     failure_seconds: float = 120.0
     """For server errors, timeouts and broken connections."""
@@ -31,7 +31,7 @@ class RetryLimits:
     """Whether a longer timeout of a single request extends the time for failures."""
 
     def fitting(self, timeout_seconds: float) -> RetryLimits:
-        """Return the limits for requests that may take so many seconds."""
+        """Return the limits for requests with this timeout in seconds."""
         seconds = max(self.failure_seconds, timeout_seconds)
         return replace(self, failure_seconds=seconds) if self.fits_timeout else self
 

@@ -33,7 +33,7 @@ class Load:
         return self
 
     def wait_for_calls(self, count: int) -> None:
-        """Wait until the tap has logged that it has read so many calls."""
+        """Wait until the tap has logged that it has read this many calls."""
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while max(map(int, re.findall(r"\b(\d+) of \d+ calls", self.logs)), default=0) < count:
             assert self.tap.poll() is None, self.logs

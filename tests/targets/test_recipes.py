@@ -242,5 +242,5 @@ def test_cron_does_not_start_beside_a_run_that_is_still_going(cron: Callable[[Sa
     with (it.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "load.sh failed" in it.mail()
-    assert it.log == "The run before this one is still going.\n"
+    assert it.log == "The previous run has not finished yet.\n"
     assert api.requests == []

@@ -91,7 +91,7 @@ def test_postgres_has_a_call_that_changed_within_the_lookback_once_and_as_it_is_
 
 
 @pytest.mark.parametrize("victims", ["the tap", "both"])
-def test_a_first_run_that_is_killed_in_its_middle_is_made_good_from_the_last_state_of_the_target(
+def test_a_first_run_that_is_killed_resumes_from_the_last_state_of_the_target(
     pipe: Pipe, warehouse: Warehouse, settings: Callable[..., dict[str, Any]], victims: str
 ) -> None:
     held = Fault(on=PAGES // 2 + 1, delay_seconds=GIVE_UP_SECONDS)

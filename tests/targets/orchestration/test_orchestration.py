@@ -91,9 +91,7 @@ def test_a_loader_that_fails_fails_the_run_and_the_next_run_loads_every_row(
     holds_what_the_api_holds(database, api)
 
 
-def test_a_worker_that_is_killed_in_the_middle_is_made_good_by_the_retry(
-    orchestrator: Orchestrator, database: Database
-) -> None:
+def test_a_retry_resumes_after_a_killed_worker(orchestrator: Orchestrator, database: Database) -> None:
     middle = threading.Event()
     held = Fault(on=2, run=lambda _: middle.set(), delay_seconds=600)
     with Sandbox(generate_calls(CALLS), faults=[held]) as api:
