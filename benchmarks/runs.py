@@ -99,5 +99,5 @@ def run(program: Program, records: int | None, reading: Reading = AT_ONCE) -> Ru
     if program.says_records:
         outcome["records"] = int(outcome["last_line"])
     if records not in {None, outcome["records"]}:
-        raise FailedRunError(f"{program.name} wrote {outcome['records']} records in place of {records}.")
+        raise FailedRunError(f"{program.name} wrote {outcome['records']} records instead of {records}.")
     return Run(**outcome)
