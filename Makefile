@@ -72,6 +72,7 @@ fuzz: $(VENV)/.installed
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/mypy tests/*.py tests/repository/*.py
 	$(BIN)/mypy tests/airbyte/*.py
