@@ -1,6 +1,6 @@
 """Signals: SIGINT and SIGTERM end the process at a whole line, after the last STATE, and by that very signal.
 
-Any exit code, 0 above all, would make an interrupted run look like one that has ended by itself.
+Any exit code, especially 0, would make an interrupted run look like one that ended by itself.
 """
 
 from __future__ import annotations
