@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ class SignalHandler:
     def _tick(self, _number: int, _frame: FrameType | None) -> None:
         if self._signal and time.monotonic() > self._ends_at:
             self.end_process()
+        # Python ignores exceptions in finalizers, for example: raise this one again if nothing handles it.
+        if self._signal and not self._deferred and not _is_ending(sys.exc_info()[1]):
+            raise InterruptedBySignal
 
     def extend(self) -> None:
         """Start the grace period again, as the reader of stdout has just read something."""
@@ -83,17 +87,17 @@ class SignalHandler:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let a block end before a signal takes effect; the block should check `received` now and then.
+        """Let the outermost block end before a signal takes effect; it should check `received` now and then.
 
         Raises:
             InterruptedBySignal: A signal has arrived meanwhile.
         """
-        self._deferred = True
+        outer, self._deferred = self._deferred, True
         try:
             yield
         finally:
-            self._deferred = False
-        if self._signal:
+            self._deferred = outer
+        if self._signal and not outer:
             raise InterruptedBySignal
 
     def end_process(self) -> NoReturn:
@@ -103,6 +107,13 @@ class SignalHandler:
         os.kill(os.getpid(), number)
         # If the signal is blocked, or delayed: the exit code that a shell derives from it.
         os._exit(128 + number)
+
+
+def _is_ending(handled: BaseException | None) -> bool:
+    """Return whether the exception that is being handled is an interruption, or has been raised during one."""
+    while handled is not None and not isinstance(handled, InterruptedBySignal):
+        handled = handled.__context__
+    return handled is not None
 
 
 SIGNAL_HANDLER = SignalHandler()

@@ -22,7 +22,7 @@ from tap_tuple.exceptions import IncompleteError
 from tap_tuple.logs import Progress, log_completion, log_interruption, request_metrics
 from tap_tuple.reading import WindowReader
 from tap_tuple.reconciliation import Reconciler
-from tap_tuple.signals import InterruptedBySignal
+from tap_tuple.signals import SIGNAL_HANDLER, InterruptedBySignal
 from tap_tuple.state import StreamProgress, open_streams
 from tap_tuple.streams import CallCountRow, CallCountsStream, CallStream
 from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, merge_windows, parse_timestamp
@@ -63,10 +63,8 @@ class Sync:
         streams = [other for other in self._tap.streams.values() if other.selected]
         if stream is streams[-1]:
             with self._interruptible(streams):
-                if stream.ABORT_AT_RECORD_COUNT is None:
-                    self._run(streams)
-                else:
-                    self._test(streams, stream.ABORT_AT_RECORD_COUNT)
+                limit = stream.ABORT_AT_RECORD_COUNT
+                self._run(streams) if limit is None else self._test(streams, limit)
         return ()
 
     def batches(self, stream: Stream, batch_config: BatchConfig) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
@@ -91,7 +89,9 @@ class Sync:
         with self._interruptible([stream]):
             for manifest in batcher.get_batches(records=records()):
                 reached = dict(read)
-                yield batch_config.encoding, manifest
+                # A signal takes effect here, not in the SDK's code that writes the BATCH message.
+                with SIGNAL_HANDLER.deferred():
+                    yield batch_config.encoding, manifest
                 stream.stream_state.update(reached)
             stream.stream_state.update(read)
             self._write_state()

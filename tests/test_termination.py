@@ -222,8 +222,33 @@ main()
 """
 
 
+# Python prints an exception that a finalizer raises, and ignores it.
+RECEIVED_IN_A_FINALIZER = """
+import os, signal
+from tap_tuple import reading
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+batches = reading.WindowReader.batches
+def interrupted(self):
+    Finalized()
+    return batches(self)
+reading.WindowReader.batches = interrupted
+from tap_tuple.__main__ import main
+main()
+"""
+
+
 class TestASignalAtAnyStep:
     """Wherever the main thread is, the process ends by the signal."""
+
+    def test_in_a_finalizer_ends_the_tap_soon(self, settings: Settings, tmp_path: Path) -> None:
+        with Sandbox(CALLS, faults=[Fault(on=1, delay_seconds=LONG_SECONDS)]) as api:
+            begin = time.monotonic()
+            run = python_runner(tmp_path, RECEIVED_IN_A_FINALIZER)(settings(api))
+            assert time.monotonic() - begin < SOON_SECONDS
+        assert run.exit_code == -signal.SIGTERM
+        assert run.warnings[-1].endswith("No data was lost; the next run starts from the beginning.")
 
     @pytest.mark.parametrize(("step", "number"), [*zip(STEPS, itertools.cycle(SIGNALS), strict=False)])
     def test_ends_the_tap_by_that_signal(
@@ -500,6 +525,16 @@ class TestBatchMode:
             following = tap(config, state=run.state, catalog=catalog)
         assert following.exit_code == 0
         assert ids_in_batches(run) | ids_in_batches(following) == set(ALL)
+
+    def test_says_where_to_resume_after_a_signal_while_a_batch_is_written(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        code = INTERRUPTED_AT.format(owner="singer_sdk.Stream", name="_write_batch_message", number=15)
+        with Sandbox(CALLS) as api:
+            run = python_runner(tmp_path, code)(settings(api, page_size=10, **batching(tmp_path)))
+        assert run.exit_code == -signal.SIGTERM
+        assert "BATCH" in {message["type"] for message in run.messages}
+        assert run.warnings[-1].endswith("No data was lost; the next run starts from the beginning.")
 
     def test_can_fail(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=3, status=403)]) as api:
