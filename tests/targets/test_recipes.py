@@ -68,7 +68,7 @@ def test_several_teams_load_each_with_its_own_token_into_its_own_schema(project:
         for team, source in (("design", api), ("platform", other_api)):
             rows = expected.plain(project.duckdb(f"select * from tuple_{team}.call_participations"))
             assert rows == expected.tables(source.calls)["call_participations"]
-            assert len(source.requests) == 2
+            assert len(source.requests) == 3
             assert {request.status for request in source.requests} == {200}
         project.duckdb(block("teams.md", "sql"))
         both = project.duckdb("select team, count(*) as stays from all_call_participations group by team order by team")
