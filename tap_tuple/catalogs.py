@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
-from singer_sdk.singerlib import Catalog, Metadata, Schema
+from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
 from tap_tuple.exceptions import InputError
-from tap_tuple.inputs import PLAIN_NAME
+from tap_tuple.inputs import shown
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from singer_sdk.singerlib import CatalogEntry
-
-    Path = tuple[str, ...]
+Path = tuple[str, ...]
 
 REGENERATE = "Regenerate it with --discover."
 AUTOMATIC = Metadata.InclusionType.AUTOMATIC
@@ -58,7 +54,7 @@ def complete(entry: CatalogEntry, schema: dict[str, Any], keys: Iterable[str]) -
     if not given.get("properties"):
         raise InputError(f"The catalog has no properties for `{entry.tap_stream_id}`. {REGENERATE}")
     if unknown := {*_paths(given), *filter(None, entry.metadata)} - known:
-        name = _shown(".".join(map(str, min(unknown, key=str)[1::2])))
+        name = shown(".".join(map(str, min(unknown, key=str)[1::2])))
         raise InputError(f"The catalog has a property{name} that `{entry.tap_stream_id}` does not have. {REGENERATE}")
     for path in known - set(_paths(given)):
         entry.metadata[path] = Metadata(selected=False)
@@ -106,20 +102,16 @@ def check_names(catalog: Collection[str], maps: Mapping[str, Any], schemas: Mapp
     """
     streams = f"The streams are: {', '.join(schemas)}."
     for name in sorted(set(catalog) - set(schemas)):
-        raise InputError(f"The catalog has a stream{_shown(name)} that does not exist. {streams} {REGENERATE}")
+        raise InputError(f"The catalog has a stream{shown(name)} that does not exist. {streams} {REGENERATE}")
     for name, stream_map in maps.items():
         rules = stream_map if isinstance(stream_map, dict) else {}
         matched = fnmatch.filter(schemas, str(rules.get("__source__", name)))
         if not matched and name != "__else__":
-            raise InputError(f"`stream_maps` names a stream{_shown(name)} that does not exist. {streams}")
+            raise InputError(f"`stream_maps` names a stream{shown(name)} that does not exist. {streams}")
         known = {property_ for stream in matched for property_ in schemas[stream]["properties"]}
         removed = {rule for rule, value in rules.items() if value in (None, "__NULL__") and not rule.startswith("__")}
         for property_ in sorted(removed - known):
             raise InputError(
-                f"`stream_maps` removes a property{_shown(property_)} that `{name}` does not have. "
+                f"`stream_maps` removes a property{shown(property_)} that `{name}` does not have. "
                 f"Its properties are: {', '.join(sorted(known))}."
             )
-
-
-def _shown(name: str) -> str:
-    return f" `{name}`" if PLAIN_NAME.fullmatch(name.replace(".", "_")) else ""

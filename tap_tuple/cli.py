@@ -8,8 +8,8 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from singer_sdk.exceptions import SingerSDKError
@@ -18,9 +18,6 @@ from tap_tuple import inputs
 from tap_tuple.exceptions import InputError, OutputError, TapTupleError
 from tap_tuple.signals import SIGNAL_HANDLER, InterruptedBySignal
 from tap_tuple.tap import TapTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FAILURE = 1
 

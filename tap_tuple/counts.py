@@ -7,18 +7,14 @@ spans; each ends where the next one begins, and the closer they are to the bookm
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
+from tap_tuple.api.calls import Calls
 from tap_tuple.timestamps import Window, subtract
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tap_tuple.api.calls import Calls
 
 UNREAD = -1
 """The count of a span that has not been read to its end."""

@@ -3,10 +3,7 @@
 TapTupleError
 ├── InputError              a setting, a state, a catalog or a file is invalid
 ├── OutputError             stdout or a batch file cannot be written
-├── ApiError                the API responded, and a retry would not help
-│   ├── InvalidCallError    a call has no valid `id` or `ended_at`
-│   ├── PaginationError     the API reports more calls, but returns none
-│   └── IncompleteError     calls are known to be missing when the run ends
+├── ApiError                the API responded, and a retry would not help: calls are invalid, or known to be missing
 └── RetriableError          a retry may help
 """
 
@@ -37,24 +34,16 @@ class OutputError(TapTupleError):
 
 
 class ApiError(TapTupleError):
-    """The API responded in a way that a retry would not change. `status` is set if the HTTP status is the reason."""
+    """The API responded in a way that a retry would not change. `status` is set if the HTTP status is the reason.
+
+    The state holds what has been written, and which calls are known to be missing: run again, and report to Tuple what
+    persists.
+    """
 
     def __init__(self, message: str, *, failure_type: FailureType = "system_error", status: int | None = None) -> None:
         super().__init__(message)
         self.failure_type = failure_type
         self.status = status
-
-
-class InvalidCallError(ApiError):
-    """A call has no valid `id` or `ended_at`."""
-
-
-class PaginationError(ApiError):
-    """The API reports more calls, but returns none."""
-
-
-class IncompleteError(ApiError):
-    """Calls are known to be missing. The state says which; the next run reads them."""
 
 
 class RetriableError(TapTupleError):

@@ -7,19 +7,16 @@ import logging
 import math
 import os
 import re
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import dotenv
+from jsonschema import ValidationError
 from singer_sdk.logging import DEFAULT_FORMAT
 from singer_sdk.typing import DEFAULT_JSONSCHEMA_VALIDATOR
 
 from tap_tuple.exceptions import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from jsonschema import ValidationError
 
 LEVEL_VARIABLES = ("TAP_TUPLE_LOGLEVEL", "LOGLEVEL")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -28,68 +25,60 @@ TRUE = {"true", "1", "yes", "on"}
 FALSE = {"false", "0", "no", "off"}
 TYPES = {"string": "a string", "integer": "an integer", "boolean": "true or false", "object": "a JSON object"}
 PLAIN_PATH = re.compile(r"[\w./~ +@:-]{1,255}")
-PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_.]{1,40}")
 
 logger = logging.getLogger("tap-tuple")
 
 
-def open_input(path: str, what: str) -> IO[bytes]:
-    """Open a file; `what` it is, e.g. `config`, is for the error message.
+def read_json(source: str | IO[Any], what: str, kind: type = dict) -> Any:  # noqa: ANN401 - JSON
+    """Read a JSON file. It is read once, so that it can be a pipe.
+
+    Args:
+        source: The path of the file, or the open file.
+        what: What the file is, e.g. `config`, for error messages.
+        kind: The Python type that its JSON must have.
 
     Raises:
-        InputError: It cannot be opened.
+        InputError: It cannot be read, or is not such JSON. The message names the file, never its content.
     """
+    path = source if isinstance(source, str) else str(source.name)
+    name = f"{what} file{_shown_path(path)}"
     try:
-        return open(path, "rb")  # noqa: PTH123 - the caller closes it
+        with open(path, "rb") if isinstance(source, str) else source as file:  # noqa: PTH123 - `Path("")` is a folder
+            content: bytes = getattr(file, "buffer", file).read()
     except (OSError, ValueError) as error:
         hint = f" `--{what}` expects a file name, not JSON." if path.lstrip().startswith(("{", "[")) else ""
         reason = getattr(error, "strerror", None) or "not a file name"
-        raise InputError(f"Cannot read the {what} file{_shown(path)}: {reason}.{hint}") from None
-
-
-def read_json(file: IO[Any], what: str) -> Any:  # noqa: ANN401 - JSON
-    """Read a JSON file. It is read once, so that it can be a pipe.
-
-    Raises:
-        InputError: It cannot be read, or is not JSON. The message names the file, never its content.
-    """
-    name = f"The {what} file{_shown(str(file.name))}"
-    try:
-        content: bytes = getattr(file, "buffer", file).read()
-    except OSError as error:
-        raise InputError(f"{name} cannot be read: {error.strerror}.") from None
+        raise InputError(f"Cannot read the {name}: {reason}.{hint}") from None
     if not content.strip():
-        raise InputError(f"{name} is empty: it must contain JSON.")
+        raise InputError(f"The {name} is empty: it must contain JSON.")
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        document = json.loads(content.decode("utf-8-sig"))
+        if isinstance(document, kind):
+            return document
+        problem = "must contain a JSON object"
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
+        problem = f"is not valid JSON (line {error.lineno}, column {error.colno})"
         if error.msg == "Extra data":
-            raise InputError(
-                f"{name} contains more than one JSON value ({place}). Keep one; of states, the last."
-            ) from None
-        problem = f"is not valid JSON ({place})"
+            problem = f"contains more than one JSON value (from line {error.lineno}): keep only the last"
     except UnicodeDecodeError:
         problem = "is not UTF-8 text"
     except (RecursionError, ValueError):
         problem = "is not valid JSON: it is nested too deeply, or contains a number that is too long"
     encoding = json.detect_encoding(content).upper()
     problem = problem if encoding.startswith("UTF-8") else f"is {encoding[:6]} text: save it as UTF-8"
-    raise InputError(f"{name} {problem}.")
+    raise InputError(f"The {name} {problem}.")
 
 
-def read_json_object(file: IO[Any], what: str) -> dict[str, Any]:
-    """Read a file that must contain a JSON object; see `read_json`."""
-    document = read_json(file, what)
-    if not isinstance(document, dict):
-        raise InputError(f"The {what} file{_shown(str(file.name))} must contain a JSON object.")
-    return document
-
-
-def _shown(path: str) -> str:
+def _shown_path(path: str) -> str:
     """Return a path for a message, unless it may be a token, or JSON with one."""
     is_file = PLAIN_PATH.fullmatch(path) and (os.path.lexists(path) or path.endswith(".json"))
     return f" {path}" if is_file and "sk-" not in path else ""
+
+
+def shown(name: str) -> str:
+    """Return a name for a message, unless it may be a token."""
+    return f" `{name}`" if PLAIN_NAME.fullmatch(name) else ""
 
 
 def check_log_level() -> str:
@@ -190,8 +179,7 @@ def _sentences(error: ValidationError, config: Mapping[str, Any], schema: Mappin
     else:
         everything = f". Known settings: {', '.join(sorted(known))}."
         for name in (name for name in config if name not in known):
-            shown = f" `{name}`" if PLAIN_NAME.fullmatch(name) else ""
-            yield f"Unknown setting{shown}{similar(name, known) or everything}"
+            yield f"Unknown setting{shown(name)}{similar(name, known) or everything}"
 
 
 def similar(name: str, known: Mapping[str, Any]) -> str:

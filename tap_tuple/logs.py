@@ -5,23 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from singer_sdk import metrics
+import requests
+from singer_sdk import Tap, metrics
 
 from tap_tuple.api.rate_limit import WINDOW_SECONDS
 from tap_tuple.signals import SIGNAL_HANDLER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
-
-    from singer_sdk import Tap
-
-    from tap_tuple.timestamps import Window
+from tap_tuple.timestamps import Window
 
 HIDDEN = "***"
-BAD_REQUEST = 400
 SHORTEST_SECRET = 6
 SECRETS: set[str] = set()
 
@@ -58,23 +53,20 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def request_metrics(
-    tap: Tap, stream: str, endpoint: str
-) -> Iterator[tuple[Callable[[int, float], None], Callable[[], None]]]:
-    """Count requests and log how long they take, as the SDK does for its own.
-
-    Yields:
-        What to call for each response, with its status and its duration in seconds, and for each request without one.
-    """
+def request_metrics(tap: Tap, stream: str, endpoint: str) -> Iterator[Callable[[requests.Response | None], None]]:
+    """Count requests and log how long they take, as the SDK does for its own. Yield the function to call for each."""
     with metrics.http_request_counter(stream, endpoint, log_interval=math.inf) as counter:
 
-        def on_response(status: int, seconds: float) -> None:
+        def on_request(response: requests.Response | None) -> None:
             counter.increment()
-            outcome = metrics.Status.FAILED if status >= BAD_REQUEST else metrics.Status.SUCCEEDED
-            tags = {"stream": stream, "endpoint": endpoint, "http_status_code": status, "status": outcome}
-            metrics.log(tap.metrics_logger, metrics.Point("timer", metrics.Metric.HTTP_REQUEST_DURATION, seconds, tags))
+            if response is not None:
+                status, seconds = response.status_code, response.elapsed.total_seconds()
+                outcome = metrics.Status.SUCCEEDED if response.ok else metrics.Status.FAILED
+                tags = {"stream": stream, "endpoint": endpoint, "http_status_code": status, "status": outcome}
+                point = metrics.Point("timer", metrics.Metric.HTTP_REQUEST_DURATION, seconds, tags)
+                metrics.log(tap.metrics_logger, point)
 
-        yield on_response, counter.increment
+        yield on_request
 
 
 def log_completion(window: Window, total: int | None, excess: int, written: Mapping[str, int]) -> None:

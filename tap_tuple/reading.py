@@ -7,19 +7,16 @@ does not advance, for example through more calls of one instant than fit on a pa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
 
+from tap_tuple.api.calls import Calls
+from tap_tuple.api.client import UsageClient
 from tap_tuple.api.errors import GONE, TOO_DEEP
 from tap_tuple.api.pagination import Query
-from tap_tuple.exceptions import NO_DATA_LOST, ApiError, PaginationError
+from tap_tuple.exceptions import NO_DATA_LOST, ApiError
 from tap_tuple.timestamps import MILLISECOND, Window, floor_to_millisecond
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from tap_tuple.api.calls import Calls
-    from tap_tuple.api.client import UsageClient
 
 MAX_PAGES_WITHOUT_CALLS = 10
 """Maximum number of pages in a row without a new call, while the API links to more."""
@@ -75,7 +72,7 @@ class WindowReader:
                 continue
             calls = query.receive(page)
             if len(calls) and calls.ended_at[0] < self._position - MILLISECOND:
-                raise PaginationError(f"The API's pages are not in the order of `ended_at`: {query}. {CONTACT}")
+                raise ApiError(f"The API's pages are not in the order of `ended_at`: {query}. {CONTACT}")
             self._pages_without_calls = 0 if len(calls) else self._pages_without_calls + 1
             if query.in_order:
                 self._position = max(self._position, floor_to_millisecond(query.newest))
@@ -86,7 +83,7 @@ class WindowReader:
                 self._check_progress(following, f"{len(page.calls)} calls, X-Total-Count {page.total}")
                 pending = self._client.start(following.next_page)
             elif self._is_page_missing and query.received < (query.estimate or 0):
-                raise PaginationError(f"The API reports more calls, but page {query} does not exist. {CONTACT}")
+                raise ApiError(f"The API reports more calls, but page {query} does not exist. {CONTACT}")
             if len(calls) or not following:
                 position = self._position if following else self._window.until
                 yield Batch(calls, position, query.received, query.estimate)
@@ -114,7 +111,7 @@ class WindowReader:
 
     def _check_progress(self, query: Query, received: str) -> None:
         if self._pages_without_calls >= MAX_PAGES_WITHOUT_CALLS + query.seen_pages:
-            raise PaginationError(
+            raise ApiError(
                 f"The API returned no new calls in {self._pages_without_calls} requests in a row, but links to more "
                 f"(last response: {received}; page: {query}). {NO_DATA_LOST} {CONTACT}"
             )

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-from tap_tuple.counts import UNKNOWN, UNREAD
-from tap_tuple.exceptions import IncompleteError
+from tap_tuple.api.client import UsageClient
+from tap_tuple.counts import UNKNOWN, UNREAD, CallCounts
+from tap_tuple.exceptions import ApiError
 from tap_tuple.timestamps import Window
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from tap_tuple.api.client import UsageClient
-    from tap_tuple.counts import CallCounts
-
-    Spans: TypeAlias = Sequence[tuple[Window, int]]
+Spans: TypeAlias = Sequence[tuple[Window, int]]
 
 MAX_REQUESTS = 600
 """Maximum number of requests for reconciliation and repairs in one run: ten minutes at the documented rate limit."""
@@ -81,9 +77,9 @@ class Reconciler:
             counts.comparisons += 1
 
     def check_limit(self) -> None:
-        """Raise an `IncompleteError` if the limit of requests has been reached."""
+        """Raise an `ApiError` if the limit of requests has been reached."""
         if self._max_requests and self._client.requests_sent >= self._max_requests:
-            raise IncompleteError(
+            raise ApiError(
                 f"Calls are missing after {MAX_REQUESTS} requests for reconciliation. Run again to read the rest."
             )
 

@@ -6,17 +6,15 @@ import importlib.util
 import ipaddress
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from singer_sdk import typing as th
 
 from tap_tuple.exceptions import InputError
 from tap_tuple.timestamps import parse_timestamp
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
 
 DOCUMENTED_REQUESTS_PER_MINUTE = 60
 """The rate limit of a team."""

@@ -10,12 +10,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+from types import FrameType
+from typing import NoReturn
 
 GRACE_SECONDS = 5.0
 """Maximum time without a read by the reader of stdout, before the process ends without the last STATE."""

@@ -14,24 +14,19 @@ not been counted, and -1 if they have not been read. `comparisons` counts the co
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from singer_sdk import Stream
 
 from tap_tuple.counts import UNREAD, CallCounts, Span
 from tap_tuple.exceptions import InputError
+from tap_tuple.reading import Batch
 from tap_tuple.streams import CallStream
-from tap_tuple.timestamps import EPOCH, floor_to_millisecond, format_timestamp, parse_timestamp
-from tap_tuple.writer import RecordWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from datetime import datetime
-
-    from singer_sdk import Stream
-
-    from tap_tuple.reading import Batch
-    from tap_tuple.timestamps import Window
-    from tap_tuple.writer import LineWriter
+from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, parse_timestamp
+from tap_tuple.writer import LineWriter, RecordWriter
 
 KEY, VALUE, COUNTS, COMPARISONS = "replication_key", "replication_key_value", "call_counts", "comparisons"
 EXAMPLE = '{"bookmarks": {"calls": {"replication_key_value": "2026-03-15T14:30:00.000Z"}}}'

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import abc
 import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
-from singer_sdk import SchemaDirectory, Stream, StreamSchema, metrics
+from singer_sdk import SchemaDirectory, Stream, StreamSchema, Tap, metrics
+from singer_sdk.helpers.types import Context, Record
+from singer_sdk.singerlib import Catalog
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
+from tap_tuple.api.calls import Call, Calls
 from tap_tuple.catalogs import complete
-from tap_tuple.exceptions import InvalidCallError, OutputError, TapTupleError
+from tap_tuple.exceptions import ApiError, OutputError, TapTupleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from singer_sdk import Tap
+    # The SDK does not export these types.
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
-    from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
-
-    from tap_tuple.api.calls import Call, Calls
 
     Batches = Iterable[tuple[BaseBatchFileEncoding, list[str]]]
 
@@ -173,7 +171,7 @@ def _participation_rows(call: Call) -> Iterator[ParticipationRow]:
         if participation is None:
             continue
         if participation.id is None:
-            raise InvalidCallError(
+            raise ApiError(
                 f"Invalid call {call.id}: a participation has no `id`, the key of stream `call_participations`. "
                 "Deselect that stream to read the calls alone, and contact Tuple support."
             )

@@ -7,18 +7,20 @@ after each page, and reconciles what has been read with the API's totals.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
-from singer_sdk import metrics
+from singer_sdk import Stream, Tap, metrics
 from singer_sdk.batch import Batcher
+from singer_sdk.helpers.types import Record
 from singer_sdk.singerlib.messages import StateMessage
 
-from tap_tuple.api.client import ENDPOINT, ClientEvents, UsageClient
+from tap_tuple.api.client import ENDPOINT, UsageClient
 from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, RetryLimits
-from tap_tuple.exceptions import IncompleteError
+from tap_tuple.exceptions import ApiError
 from tap_tuple.logs import Progress, log_completion, log_interruption, request_metrics
 from tap_tuple.reading import WindowReader
 from tap_tuple.reconciliation import Reconciler
@@ -26,16 +28,12 @@ from tap_tuple.signals import SIGNAL_HANDLER, InterruptedBySignal
 from tap_tuple.state import StreamProgress, open_streams
 from tap_tuple.streams import CallCountRow, CallCountsStream, CallStream
 from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, merge_windows, parse_timestamp
-from tap_tuple.writer import RecordWriter, selected
+from tap_tuple.writer import LineWriter, RecordWriter, selected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from singer_sdk.helpers._batch import BatchConfig
 
-    from singer_sdk import Stream, Tap
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
-    from singer_sdk.helpers.types import Record
-
-    from tap_tuple.writer import LineWriter
+    from tap_tuple.streams import Batches
 
 MAX_ROUNDS = 10
 """Maximum number of rounds of repair in one run; the next run does the rest."""
@@ -67,7 +65,7 @@ class Sync:
                 self._run(streams) if limit is None else self._test(streams, limit)
         return ()
 
-    def batches(self, stream: Stream, batch_config: BatchConfig) -> Iterable[tuple[BaseBatchFileEncoding, list[str]]]:
+    def batches(self, stream: Stream, batch_config: BatchConfig) -> Batches:
         """Sync one stream to batch files. Its bookmark moves when the BATCH messages up to it have been written."""
         read = dict(stream.stream_state)
 
@@ -161,7 +159,7 @@ class Sync:
                 reconciler.check_limit()
                 self._read(streams, client, window)
             totals = {}
-        raise IncompleteError(
+        raise ApiError(
             f"Calls are missing: the API's totals changed in each of {MAX_ROUNDS} attempts to read them. Run again."
         )
 
@@ -202,7 +200,7 @@ class Sync:
             for stream, _, _, writer in streams:
                 stack.enter_context(metrics.sync_timer(stream.name))
                 stack.enter_context(writer.counter)
-            on_response, on_failure = stack.enter_context(request_metrics(self._tap, name, ENDPOINT))
+            on_request = stack.enter_context(request_metrics(self._tap, name, ENDPOINT))
             yield UsageClient(
                 api_url=self._config["api_url"],
                 token=self._config["auth_token"],
@@ -210,7 +208,8 @@ class Sync:
                 timeout_seconds=self._config["request_timeout"],
                 requests_per_minute=self._config["requests_per_minute"],
                 limits=limits,
-                events=ClientEvents(on_response, on_failure, self._writer.rate_limited),
+                on_request=on_request,
+                on_rate_limit=self._writer.rate_limited,
             )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import IO, Any
 
 import click
 from singer_sdk import Tap
@@ -19,9 +20,6 @@ from tap_tuple.state import check_state
 from tap_tuple.streams import CallCountsStream, CallParticipationsStream, CallsStream, TupleStream
 from tap_tuple.sync import Sync
 from tap_tuple.writer import LineWriter
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class TapTuple(Tap):
@@ -97,8 +95,7 @@ class TapTuple(Tap):
         config_input = super().cb_config(ctx, param, ())
         for path in value:
             if path != "ENV":
-                with inputs.open_input(path, "config") as file:
-                    config_input.config.update(inputs.read_json_object(file, "config"))
+                config_input.config.update(inputs.read_json(path, "config"))
         if "ENV" in value:
             cls.append_builtin_config(cls.config_jsonschema)
             config_input.config.update(inputs.read_environment(cls.config_jsonschema, "TAP_TUPLE_"))
@@ -118,6 +115,6 @@ class TapTuple(Tap):
     def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any) -> None:
         files = {"state": state, "catalog": catalog}
         contents: dict[str, Any] = {
-            name: io.StringIO(json.dumps(inputs.read_json_object(file, name))) for name, file in files.items() if file
+            name: io.StringIO(json.dumps(inputs.read_json(file, name))) for name, file in files.items() if file
         }
         super().invoke(**contents, **kwargs)

@@ -6,11 +6,12 @@ import math
 import os
 import select
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from singer_sdk import metrics
+from singer_sdk import Stream, metrics
 from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.exceptions import MapExpressionError
 from singer_sdk.mapper import SameRecordTransform
@@ -21,11 +22,6 @@ from typing_extensions import override
 
 from tap_tuple.exceptions import InputError, OutputError
 from tap_tuple.signals import SIGNAL_HANDLER
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from singer_sdk import Stream
 
 BUFFER_BYTES = 1 << 20
 """Lines are buffered until a STATE, or up to this size."""

@@ -438,7 +438,7 @@ class TestFiles:
             (b" \n", "is empty: it must contain JSON."),
             (b'{\n "a": "sk-tuple-very-secret",\n}', "is not valid JSON (line "),
             (b'{"a": "sk-tuple-very-secret"', "is not valid JSON (line 1, column "),
-            (b"{}\n{}\n", "contains more than one JSON value (line 2, column 1)"),
+            (b"{}\n{}\n", "contains more than one JSON value (from line 2): keep only the last."),
             ('{"a": "sk-tuple-very-secret"}'.encode("utf-16"), "is UTF-16 text: save it as UTF-8."),
             ('{"a": "sk-tuple-very-secret"}'.encode("utf-16-le"), "is UTF-16 text: save it as UTF-8."),
             ('{"a": "é"}'.encode("latin-1"), "is not UTF-8 text."),

@@ -108,9 +108,9 @@ def _discover(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
 
 def _read(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
     source = SourceTuple(config=_read_config(arguments.config), message_writer=writer)
-    names = airbyte_catalog.configured(_read_json(arguments.catalog, "catalog"), source.streams)
+    names = airbyte_catalog.configured(inputs.read_json(arguments.catalog, "catalog", object), source.streams)
     if arguments.state:
-        source.load_state(airbyte_state.to_singer(_read_json(arguments.state, "state"), names))
+        source.load_state(airbyte_state.to_singer(inputs.read_json(arguments.state, "state", object), names))
     for stream in source.streams.values():
         stream.selected = stream.name in names
     source.sync_all()
@@ -123,17 +123,10 @@ def _read_config(path: str) -> dict[str, Any]:
     An unknown setting is not an error: after a downgrade, a saved connection still has the settings of the newer
     version.
     """
-    with inputs.open_input(path, "config") as file:
-        document = inputs.read_json_object(file, "config")
+    document = inputs.read_json(path, "config")
     redact(document.get("auth_token"))
     known = SourceTuple.config_jsonschema["properties"]
     for name in document:
         if name not in known and not name.startswith("_"):
-            shown = f" `{name}`" if inputs.PLAIN_NAME.fullmatch(name) else ""
-            logger.warning("Unknown setting%s is ignored%s", shown, inputs.similar(name, known))
+            logger.warning("Unknown setting%s is ignored%s", inputs.shown(name), inputs.similar(name, known))
     return {name: value for name, value in document.items() if name in known}
-
-
-def _read_json(path: str, what: str) -> object:
-    with inputs.open_input(path, what) as file:
-        return inputs.read_json(file, what)

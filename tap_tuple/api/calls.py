@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, reduce
 from operator import getitem, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
+import requests
 
-from tap_tuple.exceptions import NO_DATA_LOST, InvalidCallError, RetriableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import requests
+from tap_tuple.exceptions import NO_DATA_LOST, ApiError, RetriableError
 
 
 class User(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -114,7 +111,7 @@ class CallDecoder:
 
         Raises:
             RetriableError: The body is not a JSON array of objects.
-            InvalidCallError: A call has no valid `id` or `ended_at`.
+            ApiError: A call has no valid `id` or `ended_at`.
         """
         try:
             return _with_timestamps(DECODER.decode(body))
@@ -194,10 +191,10 @@ def _is_timestamp(text: str | None) -> bool:
         return False
 
 
-def _invalid_call(item: dict[str, Any], problem: str) -> InvalidCallError:
+def _invalid_call(item: dict[str, Any], problem: str) -> ApiError:
     name = item["id"] if type(item.get("id")) is int else "without a valid `id`"
     remedy = "The page was not written. Contact Tuple support, or upgrade tap-tuple."
-    return InvalidCallError(f"Invalid call {name}: {problem}. {remedy}")
+    return ApiError(f"Invalid call {name}: {problem}. {remedy}")
 
 
 def _decode_objects(body: bytes) -> list[dict[str, Any]]:

@@ -6,13 +6,13 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Callable
 from concurrent import futures
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import backoff
 import requests
+from backoff.types import Details
 from requests.exceptions import Timeout
 
 from tap_tuple.api import errors
@@ -20,13 +20,7 @@ from tap_tuple.api.calls import CallDecoder, Calls, Page
 from tap_tuple.api.rate_limit import RateLimiter
 from tap_tuple.api.retries import RUN_LIMITS, Retries, RetryLimits
 from tap_tuple.exceptions import ApiError, RetriableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from backoff.types import Details
-
-    from tap_tuple.timestamps import Window
+from tap_tuple.timestamps import Window
 
 ENDPOINT = "/call_usage"
 OK, NO_CONTENT = 200, 204
@@ -35,18 +29,6 @@ LOGGED_WAIT_SECONDS = 1.0
 """A longer wait for the rate limit is logged."""
 
 logger = logging.getLogger("tap-tuple")
-
-
-@dataclass(frozen=True)
-class ClientEvents:
-    """Callbacks for what happens while the client works; they run in the main thread."""
-
-    on_response: Callable[[int, float], None] = lambda _status, _seconds: None
-    """A response has arrived: its status, and how long it took in seconds."""
-    on_failure: Callable[[], None] = lambda: None
-    """A request has failed without a response."""
-    on_rate_limit: Callable[[float], None] = lambda _seconds: None
-    """The rate limit is about to delay the next request; the argument is the delay in seconds."""
 
 
 class UsageClient:
@@ -59,7 +41,8 @@ class UsageClient:
         timeout_seconds: How long one request may take as a whole.
         requests_per_minute: The rate limit.
         limits: How long a request is retried.
-        events: Callbacks.
+        on_request: Called after each request, with the response, or None if there was none.
+        on_rate_limit: Called when the rate limit is about to delay a request, with the delay in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - each has a name
@@ -71,14 +54,16 @@ class UsageClient:
         timeout_seconds: float,
         requests_per_minute: int,
         limits: RetryLimits = RUN_LIMITS,
-        events: ClientEvents = ClientEvents(),
+        on_request: Callable[[requests.Response | None], None] = lambda _response: None,
+        on_rate_limit: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         self._api_url = api_url
         self._configured = self._endpoint = f"{api_url.rstrip('/')}{ENDPOINT}"
         self._token = token
         self._timeout_seconds = min(timeout_seconds, LONGEST_TIMEOUT_SECONDS)
         self._limits = limits.fitting(self._timeout_seconds)
-        self._events = events
+        self._on_request = on_request
+        self._on_rate_limit = on_rate_limit
         self._rate_limiter = RateLimiter(requests_per_minute)
         self._decoder = CallDecoder()
         self.requests_sent = 0
@@ -154,13 +139,13 @@ class UsageClient:
 
     def _receive(self, pending: PendingResponse) -> requests.Response:
         if pending.delay_left_seconds > LOGGED_WAIT_SECONDS:
-            self._events.on_rate_limit(pending.delay_left_seconds)
+            self._on_rate_limit(pending.delay_left_seconds)
         try:
             response = pending.result()
         except Exception as error:  # noqa: BLE001 - the table of errors decides
-            self._events.on_failure()
+            self._on_request(None)
             raise errors.from_exception(error, self._api_url) from None
-        self._events.on_response(response.status_code, response.elapsed.total_seconds())
+        self._on_request(response)
         return response
 
     def _page(self, response: requests.Response) -> Page:
@@ -175,7 +160,7 @@ class UsageClient:
         if isinstance(error, RetriableError):
             logger.warning("%s. Retrying in %.0f s", error.cause, details["wait"])
             if error.rate_limited:
-                self._events.on_rate_limit(details["wait"])
+                self._on_rate_limit(details["wait"])
 
 
 class PendingResponse:

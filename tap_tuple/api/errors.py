@@ -5,21 +5,16 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
+import requests
 from requests import exceptions
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
-from tap_tuple.exceptions import NO_DATA_LOST, ApiError, RetriableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import requests
-
-    from tap_tuple.exceptions import FailureType, TapTupleError
+from tap_tuple.exceptions import NO_DATA_LOST, ApiError, FailureType, RetriableError, TapTupleError
 
 
 class Problem(NamedTuple):

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+import requests
 from singer_sdk.pagination import BaseAPIPaginator
 from typing_extensions import override
 
+from tap_tuple.api.calls import Calls, Page
 from tap_tuple.timestamps import Window
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
-    import requests
-
-    from tap_tuple.api.calls import Calls, Page
 
 MAX_PAGES_BEYOND_LINKS = 2
 """Number of pages in a row without a new call that end a query, if only the total indicates that there are more."""

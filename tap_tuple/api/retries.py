@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import backoff
 
 from tap_tuple.exceptions import RetriableError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 RATE_LIMIT_WAIT_SECONDS = 61.0
 """The wait after a 429 without `Retry-After`: the API counts requests per minute, and its minute has to pass."""
