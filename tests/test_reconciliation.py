@@ -394,6 +394,13 @@ class TestProbe:
             tap.green_run()
             assert tap.ids >= {1000, 1001}
 
+    def test_pages_shorter_than_requested_take_two_requests_per_quiet_run(self) -> None:
+        with Sandbox(history(), max_per_page=10) as api:
+            tap = schedule(api)
+            for _ in range(10):
+                tap.green_run()
+                assert len(tap.requests) <= 2
+
     def test_an_empty_page_does_not_end_the_run(self) -> None:
         with Sandbox(history(), faults=[Fault(when=self.is_probe, times=None, calls=lambda _: [])]) as api:
             tap = schedule(api)
