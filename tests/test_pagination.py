@@ -63,6 +63,11 @@ class TestTheQueryOfALink:
             assert api.requests[1].query["page"] == "2"
         assert run.ids() == sorted(ALL)
 
+    def test_a_parameter_without_a_value_reaches_the_api(self) -> None:
+        with Sandbox(CALLS, faults=[Fault(headers={"Link": '<?page=2&cursor=>; rel="next"'})]) as api:
+            run_tap(api)
+            assert api.requests[1].query["cursor"] == ""
+
     @pytest.mark.parametrize(
         ("query", "expected"),
         [

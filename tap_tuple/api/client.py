@@ -14,6 +14,8 @@ import backoff
 import requests
 from backoff.types import Details
 from requests.exceptions import Timeout
+from singer_sdk.authenticators import BearerTokenAuthenticator
+from typing_extensions import override
 
 from tap_tuple.api import errors
 from tap_tuple.api.calls import CallDecoder, Calls, Page
@@ -29,6 +31,15 @@ LOGGED_WAIT_SECONDS = 1.0
 """A longer wait for the rate limit is logged."""
 
 logger = logging.getLogger("tap-tuple")
+
+
+class TokenAuthenticator(BearerTokenAuthenticator):
+    """Adds the token to a request. The SDK's own class would also drop parameters without a value from the URL."""
+
+    @override
+    def authenticate_request(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self.auth_headers)
+        return request
 
 
 class UsageClient:
@@ -59,7 +70,7 @@ class UsageClient:
     ) -> None:
         self._api_url = api_url
         self._configured = self._endpoint = f"{api_url.rstrip('/')}{ENDPOINT}"
-        self._token = token
+        self._authenticator = TokenAuthenticator(token=token)
         self._timeout_seconds = min(timeout_seconds, LONGEST_TIMEOUT_SECONDS)
         self._limits = limits.fitting(self._timeout_seconds)
         self._on_request = on_request
@@ -128,14 +139,10 @@ class UsageClient:
         try:
             # A redirect is not followed here: it could lead the token to another host.
             return self._session.get(
-                f"{self._endpoint}?{query}", auth=self._authorize, timeout=timeout_seconds, allow_redirects=False
+                f"{self._endpoint}?{query}", auth=self._authenticator, timeout=timeout_seconds, allow_redirects=False
             )
         finally:
             self._rate_limiter.count()
-
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
     def _receive(self, pending: PendingResponse) -> requests.Response:
         if pending.delay_left_seconds > LOGGED_WAIT_SECONDS:
@@ -164,11 +171,10 @@ class UsageClient:
 
 
 class PendingResponse:
-    """One request under way on a thread of its own, so that a page can be written while the next one is fetched.
+    """One request on a thread of its own, so that a page is written while the next one is fetched.
 
-    The thread is a daemon: it delays neither the exit of the process nor a signal, which only the main thread gets.
-    `timeout_seconds` is for the whole response. A server that sends a byte now and then would never exceed the timeouts
-    of the socket.
+    The thread is a daemon: it delays neither the exit of the process nor a signal, which only the main thread receives.
+    `timeout_seconds` limits the whole response, as the socket's timeouts start again with each byte.
     """
 
     def __init__(self, send: Callable[[], requests.Response], delay_seconds: float, timeout_seconds: float) -> None:
