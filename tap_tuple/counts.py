@@ -20,10 +20,10 @@ UNREAD = -1
 """The count of a span that has not been read to its end."""
 UNKNOWN = None
 """The count of a span that was read before counts were kept; the API's total will be adopted."""
-MAX_SPAN_PER_AGE = 1 / 8
-"""Maximum length of a span, as a fraction of its age: of the time from its end to the resume position."""
-MAX_SPAN_PER_LOOKBACK = 1 / 64
-"""Maximum length of a span within the lookback window, as a fraction of that window."""
+SPANS_PER_AGE = 8
+"""A span is at most this part of its age: of the time from its end to the resume position."""
+SPANS_PER_LOOKBACK = 64
+"""A span within the lookback window is at most this part of that window."""
 SPANS_PER_PAGE = 32
 """Approximate number of spans per page, before they are merged."""
 SECOND = timedelta(seconds=1)
@@ -55,6 +55,7 @@ class CallCounts:
     ) -> None:
         self.comparisons = comparisons
         self._lookback_seconds = lookback_seconds = max(0, min(lookback_seconds, int(window.until.timestamp())))
+        self._shortest = max(timedelta(seconds=lookback_seconds) // SPANS_PER_LOOKBACK, SECOND)
         self._bookmark = bookmark
         self._window = window
         self._spans = list(spans) or [Span(window.since, UNKNOWN)]
@@ -161,8 +162,7 @@ class CallCounts:
 
     def _longest(self, end: datetime, resume: datetime) -> timedelta:
         """Return how long a span may be that ends at an instant."""
-        lookback = timedelta(seconds=self._lookback_seconds)
-        return max((resume - end) * MAX_SPAN_PER_AGE, lookback * MAX_SPAN_PER_LOOKBACK, SECOND)
+        return max((resume - end) // SPANS_PER_AGE, self._shortest)
 
     def _index(self, instant: datetime) -> int:
         """Return the index of the span that holds an instant; 0 before the first one."""

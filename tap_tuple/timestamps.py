@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -58,6 +59,7 @@ def parse_timestamp(text: str) -> datetime:
         raise ValueError(text) from error
 
 
+@lru_cache(maxsize=1024)  # the state repeats most timestamps page after page
 def format_timestamp(timestamp: datetime) -> str:
     """Format a timestamp as the API does: UTC, milliseconds, `Z`."""
     return timestamp.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

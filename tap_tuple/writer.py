@@ -41,25 +41,28 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     """Writes one message per line to stdout, buffered up to the next STATE."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer: list[bytes] = []
+        self._buffered_bytes = 0
         self._last_state = b""
 
     @override
     def serialize_message(self, message: Message) -> bytes:
-        return encoder.encode(message.to_dict()) + b"\n"
+        # `to_dict` would copy the whole state, page by page.
+        content = {"type": "STATE", "value": message.value} if isinstance(message, StateMessage) else message.to_dict()
+        return encoder.encode(content) + b"\n"
 
     @override
     def write_message(self, message: Message) -> None:
         line = self.format_message(message)
-        self._buffer += line
+        self._add(line)
         if isinstance(message, StateMessage):
             self._flush(state=line)
-        elif isinstance(message, SchemaMessage) or len(self._buffer) > BUFFER_BYTES:
+        elif isinstance(message, SchemaMessage) or self._buffered_bytes > BUFFER_BYTES:
             self._flush()
 
     def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
         """Write records that have exactly the fields of the stream's schema, and the ISO 8601 time of their receipt."""
-        self._buffer += encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records])
+        self._add(encoder.encode_lines([RecordLine(stream, record, time_extracted) for record in records]))
 
     def rate_limited(self, wait_seconds: float) -> None:
         """Report a delay by the rate limit, in seconds. Singer has no message for it."""
@@ -72,16 +75,24 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
     def interrupted(self) -> None:
         """Discard the buffer and end the output of an interrupted run: the last STATE is written once more."""
-        self._buffer = bytearray()
+        self._discard()
         _write(self.last_lines())
 
     def last_lines(self) -> bytes:
         """Return the last lines of an interrupted run."""
         return self._last_state
 
+    def _add(self, lines: bytes) -> None:
+        self._buffer.append(lines)
+        self._buffered_bytes += len(lines)
+
+    def _discard(self) -> None:
+        self._buffer, self._buffered_bytes = [], 0
+
     def _flush(self, state: bytes | None = None) -> None:
         with SIGNAL_HANDLER.deferred():
-            lines, self._buffer = self._buffer, bytearray()
+            lines = b"".join(self._buffer)
+            self._discard()
             if _write(lines) and state is not None:
                 self._last_state = state
 
@@ -148,7 +159,7 @@ def _selected(value: Any, breadcrumb: tuple[str, ...], mask: Mapping[tuple[str, 
     return {name: _selected(value[name], path, mask) for name, path in paths.items() if mask.get(path, True)}
 
 
-def _write(lines: bytes | bytearray) -> bool:
+def _write(lines: bytes) -> bool:
     """Write lines to stdout; after a signal, only up to the end of the current line.
 
     Return whether all lines have been written; raise an OutputError if nobody reads them.

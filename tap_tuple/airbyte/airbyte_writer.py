@@ -54,7 +54,7 @@ class AirbyteWriter(LineWriter):
     def write_message(self, message: Message) -> None:
         if isinstance(message, RecordMessage):
             self._add_records(message.stream, [message.record])
-            if len(self._buffer) > BUFFER_BYTES:
+            if self._buffered_bytes > BUFFER_BYTES:
                 self._flush()
         elif isinstance(message, StateMessage):
             self._write_states(message)
@@ -72,10 +72,12 @@ class AirbyteWriter(LineWriter):
         current = self._open[stream]
         if current.is_rate_limited or not current.running:
             current.running, current.is_rate_limited = True, False
-            self._add(messages.stream_status(stream, "RUNNING"))
+            self._add(_line(messages.stream_status(stream, "RUNNING")))
         emitted_at = messages.now_ms()
-        self._buffer += encoder.encode_lines(
-            [messages.AirbyteRecordMessage(messages.AirbyteRecord(stream, record, emitted_at)) for record in records]
+        self._add(
+            encoder.encode_lines(
+                [messages.AirbyteRecordMessage(messages.AirbyteRecord(stream, each, emitted_at)) for each in records]
+            )
         )
         current.count += len(records)
 
@@ -90,7 +92,7 @@ class AirbyteWriter(LineWriter):
     def _add_state(self, name: str, stream: OpenStream) -> None:
         state = self._bookmarks.get(name, {})
         if stream.count or state != stream.state:
-            self._add(messages.stream_state(name, state, stream.count))
+            self._add(_line(messages.stream_state(name, state, stream.count)))
             # The tap updates its state in place.
             stream.state, stream.count = dict(state), 0
 
@@ -99,22 +101,22 @@ class AirbyteWriter(LineWriter):
         quota_reset_ms = messages.now_ms() + round(wait_seconds * 1000)
         for name, stream in self._open.items():
             stream.is_rate_limited = True
-            self._add(messages.stream_status(name, "RUNNING", quota_reset_ms=quota_reset_ms))
+            self._add(_line(messages.stream_status(name, "RUNNING", quota_reset_ms=quota_reset_ms)))
         self._flush()
 
     def complete(self) -> None:
         """Report that all streams are complete, each with a state."""
         for name, stream in self._open.items():
             self._add_state(name, stream)
-            self._add(messages.stream_status(name, "COMPLETE"))
+            self._add(_line(messages.stream_status(name, "COMPLETE")))
         self._flush()
         self._open = {}
 
     def fail(self, sentence: str, failure_type: FailureType) -> None:
         """Report why the command fails; the buffer is discarded."""
-        self._buffer = bytearray()
+        self._discard()
         for line in self._incomplete(sentence, failure_type):
-            self._add(line)
+            self._add(_line(line))
         self._flush()
 
     @override
@@ -128,7 +130,7 @@ class AirbyteWriter(LineWriter):
 
     def write_at_once(self, message: messages.Message) -> None:
         """Write a message without buffering it."""
-        self._add(message)
+        self._add(_line(message))
         self._flush()
 
     def log(self, message: messages.Message) -> None:
@@ -137,17 +139,14 @@ class AirbyteWriter(LineWriter):
             # Only the main thread may write, as signals reach no other; and after a signal, only the last lines.
             self._delayed.append(message)
         elif self._buffer:
-            self._add(message)
+            self._add(_line(message))
         else:
             self.write_at_once(message)
-
-    def _add(self, message: messages.Message) -> None:
-        self._buffer += _line(message)
 
     @override
     def _flush(self, state: bytes | None = None) -> None:
         while self._delayed:
-            self._add(self._delayed.popleft())
+            self._add(_line(self._delayed.popleft()))
         super()._flush(state)
 
 
