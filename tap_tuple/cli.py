@@ -47,7 +47,7 @@ def _run() -> int:
     try:
         inputs.check_log_level()
         if isinstance(sys.stdout, io.TextIOWrapper):
-            # --about prints more than ASCII.
+            # `--about` prints characters other than ASCII.
             sys.stdout.reconfigure(encoding="utf-8")
         exit_code: int = _command().main(prog_name=TapTuple.name, standalone_mode=False) or 0
         flush_stdout()
@@ -80,7 +80,7 @@ def flush_stdout() -> None:
     """Write what has been printed, such as a catalog.
 
     Raises:
-        OutputError: Nobody reads it.
+        OutputError: The reader has closed stdout.
     """
     try:
         if sys.stdout is not None:

@@ -1,4 +1,4 @@
-"""Everything that can go wrong, as one tree. Each message is a sentence with its remedy, complete in itself.
+"""The exceptions of the tap. Each message names the problem and the remedy.
 
 TapTupleError
 ├── InputError              a setting, a state, a catalog or a file is invalid
@@ -30,7 +30,7 @@ class InputError(TapTupleError):
 
 
 class OutputError(TapTupleError):
-    """The reader of stdout is gone, or stdout or a batch file cannot be written."""
+    """The reader of stdout has closed it, or stdout or a batch file cannot be written."""
 
 
 class ApiError(TapTupleError):
@@ -52,8 +52,8 @@ class RetriableError(TapTupleError):
     Args:
         cause: What happened, without a full stop.
         remedy: What to do if it does not pass, as a sentence.
-        retry_after_seconds: How long the API asks to wait at least.
-        rate_limited: Whether the API refused because of its rate limit.
+        retry_after_seconds: The minimum wait that the API requests.
+        rate_limited: Whether the request exceeded the rate limit.
     """
 
     failure_type = "transient_error"

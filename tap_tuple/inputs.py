@@ -1,4 +1,4 @@
-"""Inputs: settings from files and from the environment, and what is said about those that are invalid."""
+"""Inputs: JSON files, settings from the environment, and the errors for invalid settings."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ def log_completion(window: Window, total: int | None, excess: int, written: Mapp
     records = " and ".join(
         f"{count} {stream.replace('call_', '')}" for stream, count in sorted(written.items(), reverse=True)
     )
-    known = "" if total is None else f" The API reports {total} calls from {window}: all have been read"
-    known += f"; {excess} of them were not returned." if excess else "." if known else ""
+    known = "" if total is None else f" The API reports {total} calls from {window}; "
+    known += f"it did not return {excess} of them." if excess else "all have been read." if known else ""
     logger.info("Run complete: wrote %s.%s", records or "no records", known)
 
 

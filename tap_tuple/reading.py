@@ -72,7 +72,7 @@ class WindowReader:
                 continue
             calls = query.receive(page)
             if len(calls) and calls.ended_at[0] < self._position - MILLISECOND:
-                raise ApiError(f"The API's pages are not in the order of `ended_at`: {query}. {CONTACT}")
+                raise ApiError(f"The API's pages are not sorted by `ended_at` ({query}). {CONTACT}")
             self._pages_without_calls = 0 if len(calls) else self._pages_without_calls + 1
             if query.in_order:
                 self._position = max(self._position, floor_to_millisecond(query.newest))

@@ -1,8 +1,9 @@
 """Reconciliation: finds the spans of time in which the API reports another number of calls than have been read.
 
-One request compares the whole history. It asks for the page around one of the marks between spans: the response has the
-total, and shows whether the mark still lies between the same two calls. If not, totals of ever shorter ranges lead to
-the difference. A span with more calls is marked as unread; in a span with fewer, calls have been deleted.
+One request compares the whole history. It requests the page around one of the marks between spans: the response has
+the total, and shows whether the mark still lies between the same two calls. If it does not, or the total differs, a
+binary search by the totals of ever shorter ranges finds the span. A span with more calls is marked as unread. In a span
+with fewer calls, calls have been deleted.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Reconciler:
             spans = [(span, known) for span, known in counts.spans if known is not UNKNOWN]
             read = _count(spans)
             if (recovered := read - self._read.get(counts, read)) > 0:
-                logger.info("Recovered %d calls that had been missing", recovered)
+                logger.info("Recovered %d missing calls", recovered)
             for span, known, total in list(self._differences(spans, counts.comparisons)):
                 resolved = self._resolve(counts, span, known, total)
                 counts.set(span.since, resolved)
@@ -146,7 +147,7 @@ class Reconciler:
             )
         else:
             self._repairs[counts, span] = (known, total)
-            logger.info("The API reports %d calls from %s, and %d have been read: reading again", total, span, known)
+            logger.info("The API reports %d calls from %s, but %d have been read: re-reading", total, span, known)
             return UNREAD
         return total
 

@@ -1,4 +1,4 @@
-"""Signals: SIGINT and SIGTERM end the process at a whole line, after the last STATE, and by that very signal.
+"""Signals: SIGINT and SIGTERM end the output with a whole line and the last STATE, and the process by that signal.
 
 Any exit code, especially 0, would make an interrupted run look like one that ended by itself.
 """
@@ -26,7 +26,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class InterruptedBySignal(BaseException):
-    """A signal asks the process to end. A BaseException, so that no handler of ordinary errors swallows it."""
+    """A signal interrupts the run. It is a BaseException, so that no handler of ordinary errors catches it."""
 
     is_logged = False
     """Whether the log already says where the next run resumes."""

@@ -1,4 +1,4 @@
-"""The streams: their names, keys and schemas, and which records they make of calls."""
+"""The streams: their names, keys and schemas, and the records that they build from calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TupleStream(Stream):
 
     Args:
         tap: The tap.
-        records: Syncs a stream, and returns what is left for the SDK to write.
+        records: Syncs a stream, and returns the records that the SDK has to write.
         batches: Syncs a stream to batch files, and returns them.
     """
 
@@ -78,7 +78,7 @@ class TupleStream(Stream):
         if entry := catalog.get_stream(self.name):
             complete(entry, self.schema, {*keys, replication_key})
             if entry.replication_key not in {None, replication_key} or {*(entry.key_properties or keys)} != {*keys}:
-                self.logger.warning("The keys of stream `%s` cannot be changed: the catalog's are ignored", self.name)
+                self.logger.warning("Ignoring the catalog's keys of stream `%s`: they cannot be changed", self.name)
             # An edited catalog must not take the keys away, and the bookmark with them.
             entry.key_properties, entry.replication_key = list(keys), replication_key
             entry.stream = self.name
@@ -116,7 +116,7 @@ class SilentTimer(metrics.Timer):
 
 
 class CallStream(TupleStream):
-    """A stream whose records are made of calls."""
+    """A stream whose records are built from calls."""
 
     primary_keys: Sequence[str] = ("id",)
 

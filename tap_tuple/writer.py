@@ -1,4 +1,4 @@
-"""Writes Singer messages to stdout: a page at a time, and only whole lines, whatever happens."""
+"""Writes Singer messages to stdout, one page at a time, and only whole lines, even after a signal."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         return state
 
     def interrupted(self) -> None:
-        """Discard the buffer and end the output of an interrupted run: the last STATE is written once more."""
+        """Discard the buffer and end the output of an interrupted run: the last STATE is repeated."""
         self._discard()
         _write(self.last_lines())
 
@@ -162,7 +162,7 @@ def _selected(value: Any, breadcrumb: tuple[str, ...], mask: Mapping[tuple[str, 
 def _write(lines: bytes) -> bool:
     """Write lines to stdout; after a signal, only up to the end of the current line.
 
-    Return whether all lines have been written; raise an OutputError if nobody reads them.
+    Return whether all lines have been written; raise an OutputError if the reader has closed stdout.
     """
     if sys.stdout is None:
         raise OutputError("stdout is closed. Connect it to a target.")

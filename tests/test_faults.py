@@ -218,7 +218,7 @@ class TestWaits:
         with an_api(status=429, headers={"Retry-After": value}) as api:
             run = tap(settings(api, page_size=10))
         error = failed(run)
-        assert "Rate limit exceeded (429); the API asks for too long a wait" in error
+        assert "Rate limit exceeded (429); the wait in `Retry-After` is too long" in error
         when = re.search(r"Do not run again before (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.", error)
         assert when
         due = datetime.fromisoformat(f"{when[1]}+00:00").timestamp()

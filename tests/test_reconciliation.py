@@ -109,9 +109,9 @@ class TestLateCalls:
             tap = schedule(api)
             api.add(*late(timedelta(days=200), timedelta(days=200)))
             run = tap.green_run()
-        [difference] = lines(run, "reading again")
+        [difference] = lines(run, "re-reading")
         assert f"The API reports {COUNT + 2} calls" not in difference
-        assert len(lines(run, "Recovered 2 calls")) == 1
+        assert len(lines(run, "Recovered 2 missing calls")) == 1
         assert run.warnings == []
         assert f"{COUNT + 2} calls" in lines(run, "Run complete")[0]
 
@@ -291,7 +291,7 @@ class TestTotalsThatAreWrong:
             run = tap.green_run()
             assert len(run.warnings) == 1
             assert "returned" in run.warnings[0]
-            assert "1 of them were not returned" in lines(run, "Run complete")[0]
+            assert "did not return 1 of them" in lines(run, "Run complete")[0]
             for _ in range(3):
                 run = tap.green_run()
                 assert len(tap.requests) <= 12

@@ -15,8 +15,8 @@ MAX_REMEMBERED = 1_000_000
 class RateLimiter:
     """Limits the number of requests in any minute; the first ones are not delayed.
 
-    A request counts from its response: it reached the API before that. So neither a sliding nor a fixed window of a
-    minute on the API's side ever holds more, however long a connection takes.
+    A request is counted when its response arrives. The API has counted it earlier, so no minute of the API, sliding or
+    fixed, contains more requests, however slow the connection is.
 
     Args:
         requests_per_minute: How many requests the API allows a team per minute.

@@ -35,7 +35,7 @@ class RetryLimits:
 
 RUN_LIMITS = RetryLimits()
 TEST_LIMITS = RetryLimits(failure_seconds=30.0, rate_limit_seconds=75.0, fits_timeout=False)
-"""For `--test`, which somebody is waiting for; one minute of the rate limit can pass."""
+"""For `--test`, which runs interactively: long enough for the rate limit's minute to pass once."""
 
 
 class Retries:
@@ -82,7 +82,7 @@ class Retries:
 
 
 def _gave_up(error: RetriableError, seconds: float, wait_seconds: float | None) -> RetriableError:
-    why = f"gave up after {seconds:.0f} s of retries" if seconds >= 1 else "the API asks for too long a wait"
+    why = f"gave up after {seconds:.0f} s of retries" if seconds >= 1 else "the wait in `Retry-After` is too long"
     at = time.gmtime(time.time() + min(wait_seconds or 0.0, 1e9))
     when = time.strftime(" Do not run again before %Y-%m-%d %H:%M:%S UTC.", at) if wait_seconds else ""
     return RetriableError(f"{error.cause}; {why}", f"{error.remedy}{when}")
