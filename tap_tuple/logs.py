@@ -38,7 +38,8 @@ class Progress:
             logger.info("%d calls read (total unknown)", received)
             return
         seconds = self._seconds_remaining(max(0, total - received), received / self._pages)
-        logger.info("%d of %d calls read, about %s remaining", received, total, _duration(seconds))
+        remaining = f"{seconds:.0f} s" if seconds < 2 * 60 else f"{seconds / 60:.0f} min"
+        logger.info("%d of %d calls read, about %s remaining", received, total, remaining)
 
     def _seconds_remaining(self, calls: int, calls_per_page: float) -> float:
         pages = math.ceil(calls / max(1.0, calls_per_page))
@@ -46,10 +47,6 @@ class Progress:
         if self._pages + pages > self._requests_per_minute:
             seconds_per_page = max(seconds_per_page, WINDOW_SECONDS / self._requests_per_minute)
         return pages * seconds_per_page
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 2 * 60 else f"{seconds / 60:.0f} min"
 
 
 @contextmanager

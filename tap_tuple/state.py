@@ -121,7 +121,8 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
         InputError: The state has another shape, or an invalid bookmark or count.
     """
     if not isinstance(state, dict) or (state and "bookmarks" not in state):
-        hint = " This is a whole STATE message: pass only its `value`." if _is_message(state) else ""
+        is_message = isinstance(state, dict) and state.get("type") == "STATE"
+        hint = " This is a whole STATE message: pass only its `value`." if is_message else ""
         raise InputError(f"Invalid state: expected the value of a STATE message, e.g. {EXAMPLE}.{hint}")
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict) or not all(isinstance(entry, dict) for entry in bookmarks.values()):
@@ -142,10 +143,6 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
                 f"order. Remove `{COUNTS}` from the state, or run without state to start from `start_date`."
             )
     return state
-
-
-def _is_message(state: object) -> bool:
-    return isinstance(state, dict) and "value" in state and state.get("type") == "STATE"
 
 
 def _are_counts(value: object) -> bool:

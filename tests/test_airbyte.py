@@ -96,7 +96,7 @@ class TestSpec:
         [spec] = run.of("SPEC")
         return spec
 
-    def test_describes_the_settings_of_the_tap(self, spec: dict[str, Any]) -> None:
+    def test_the_spec_describes_the_settings_of_the_tap(self, spec: dict[str, Any]) -> None:
         schema = spec["connectionSpecification"]
         definitions = tap_settings.DEFINITIONS.to_dict()["properties"]
         assert list(schema["properties"]) == list(definitions)
@@ -110,7 +110,7 @@ class TestSpec:
         assert spec["documentationUrl"].startswith("https://")
         assert spec["supportsIncremental"] is True
 
-    def test_accepts_valid_settings_and_those_that_airbyte_adds(self, spec: dict[str, Any]) -> None:
+    def test_the_spec_accepts_valid_settings_and_those_that_airbyte_adds(self, spec: dict[str, Any]) -> None:
         schema = spec["connectionSpecification"]
         config = {"auth_token": TOKEN, "start_date": "2026-01-31", "page_size": 1000, "request_timeout": 5}
         Draft7Validator.check_schema(schema)
@@ -131,7 +131,7 @@ class TestSpec:
             ("2026-01-31 or so", False),
         ],
     )
-    def test_offers_a_date_picker_and_validates_dates(
+    def test_the_spec_offers_a_date_picker_and_validates_dates(
         self, spec: dict[str, Any], name: str, value: str, *, is_valid: bool
     ) -> None:
         schema = spec["connectionSpecification"]
@@ -142,7 +142,7 @@ class TestSpec:
 class TestCheck:
     """`check` tests a connection, and reports a failed one without failing itself."""
 
-    def test_succeeds_with_one_request(self, source: SourceRunner, settings: Settings) -> None:
+    def test_a_check_succeeds_with_one_request(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api), "check")
             assert len(api.requests) == 1
@@ -150,7 +150,9 @@ class TestCheck:
         assert run.of("CONNECTION_STATUS") == [{"status": "SUCCEEDED"}]
         assert {message["type"] for message in run.messages} == {"LOG", "CONNECTION_STATUS"}
 
-    def test_sends_a_request_even_if_the_window_has_not_begun(self, source: SourceRunner, settings: Settings) -> None:
+    def test_a_check_sends_a_request_even_if_the_window_has_not_begun(
+        self, source: SourceRunner, settings: Settings
+    ) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api, start_date="2999-01-01", auth_token="sk-tuple-wrong"), "check")
             assert len(api.requests) == 1
@@ -159,7 +161,7 @@ class TestCheck:
     @pytest.mark.parametrize(
         "invalid", [{"auth_token": "sk-tuple-wrong"}, {"auth_token": None}, {"start_date": "yesterday"}]
     )
-    def test_reports_a_failure_in_the_words_of_the_tap(
+    def test_a_failed_check_has_the_message_of_the_tap(
         self, source: SourceRunner, tap: InProcessTap, settings: Settings, invalid: dict[str, Any]
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -171,7 +173,7 @@ class TestCheck:
         assert not run.errors
         assert not run.stderr
 
-    def test_may_be_ended_as_soon_as_the_status_has_been_received(
+    def test_a_check_can_be_stopped_once_its_status_has_been_received(
         self, source: SourceRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with (
@@ -196,7 +198,7 @@ class TestCheck:
 class TestDiscover:
     """`discover` prints the streams."""
 
-    def test_offers_all_streams_without_a_request(self, source: SourceRunner, settings: Settings) -> None:
+    def test_discover_returns_all_streams_without_a_request(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api), "discover")
             assert not api.requests
@@ -211,7 +213,7 @@ class TestDiscover:
             assert stream["source_defined_cursor"] is True
             assert stream["is_resumable"] is True
 
-    def test_describes_records_by_schemas_that_airbyte_supports(self, source: SourceRunner, settings: Settings) -> None:
+    def test_discovered_schemas_are_supported_by_airbyte(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             discovered = source.run(settings(api), "discover").of("CATALOG")[0]["streams"]
             read = source.run(settings(api), catalog=configured_catalog(*ALL_STREAMS))
@@ -230,7 +232,7 @@ class TestDiscover:
 class TestRead:
     """`read` writes records, one state per stream after each page, and statuses."""
 
-    def test_writes_the_records_and_bookmarks_of_the_tap(
+    def test_a_read_writes_the_records_and_bookmarks_of_the_tap(
         self, source: SourceRunner, tap: InProcessTap, settings: Settings
     ) -> None:
         with Sandbox(generate_calls(50)) as api:
@@ -243,7 +245,7 @@ class TestRead:
             assert run.states(stream)[-1] == singer.state["bookmarks"][stream]
         assert {message["type"] for message in run.messages} == {"RECORD", "STATE", "TRACE", "LOG"}
 
-    def test_writes_after_each_page_a_state_per_stream_with_its_record_count(
+    def test_each_page_is_followed_by_a_state_per_stream_with_its_record_count(
         self, source: SourceRunner, settings: Settings
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -262,7 +264,9 @@ class TestRead:
         assert not counts
         assert min(states[stream] for stream in CALL_STREAMS) >= 3
 
-    def test_reports_that_each_stream_starts_runs_and_completes(self, source: SourceRunner, settings: Settings) -> None:
+    def test_each_stream_reports_that_it_starts_runs_and_completes(
+        self, source: SourceRunner, settings: Settings
+    ) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api, page_size=10), catalog=configured_catalog(*ALL_STREAMS))
         for stream in ALL_STREAMS:
@@ -271,7 +275,9 @@ class TestRead:
             assert kinds[:3] == ["STARTED", "RUNNING", "RECORD"]
             assert kinds[-2:] == ["STATE", "COMPLETE"]
 
-    def test_completes_streams_without_new_records_with_a_state(self, source: SourceRunner, settings: Settings) -> None:
+    def test_a_stream_without_new_records_completes_with_a_state(
+        self, source: SourceRunner, settings: Settings
+    ) -> None:
         with Sandbox() as api:
             run = source.run(settings(api, start_date="2999-01-01"))
             assert not api.requests
@@ -281,16 +287,14 @@ class TestRead:
         assert [state["sourceStats"]["recordCount"] for state in run.of("STATE")] == [0, 0]
 
     @pytest.mark.parametrize("stream", CALL_STREAMS)
-    def test_reads_only_the_configured_streams(self, source: SourceRunner, settings: Settings, stream: str) -> None:
+    def test_only_the_configured_streams_are_read(self, source: SourceRunner, settings: Settings, stream: str) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api), catalog=configured_catalog(stream))
         assert run.exit_code == 0
         assert {record["stream"] for record in run.of("RECORD")} == {stream}
         assert {state["stream"]["stream_descriptor"]["name"] for state in run.of("STATE")} == {stream}
 
-    def test_writes_the_total_of_the_api_as_a_record_of_call_counts(
-        self, source: SourceRunner, settings: Settings
-    ) -> None:
+    def test_the_total_of_the_api_is_a_record_of_call_counts(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api, start_date="2026-01-01"), catalog=configured_catalog("calls", "call_counts"))
         [count] = run.records("call_counts")
@@ -298,7 +302,7 @@ class TestRead:
         assert count["since"] == "2026-01-01T00:00:00.000Z"
         assert count["until"] <= count["reconciled_at"]
 
-    def test_ignores_settings_that_airbyte_adds(self, source: SourceRunner, settings: Settings) -> None:
+    def test_settings_that_airbyte_adds_are_ignored(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api, __injected_declarative_manifest={"a": 1}, _limit=1))
         assert run.exit_code == 0
@@ -313,7 +317,7 @@ class TestRead:
             ("batch_config", "Unknown setting `batch_config` is ignored"),
         ],
     )
-    def test_warns_of_a_setting_that_does_not_exist_here(
+    def test_an_unknown_setting_causes_a_warning(
         self, source: SourceRunner, settings: Settings, name: str, warning: str
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -329,7 +333,7 @@ class TestState:
     """Airbyte saves the last state of each stream, and the next run resumes from them."""
 
     @pytest.mark.parametrize("sync_mode", ["full_refresh", "incremental"])
-    def test_resumes_in_both_sync_modes(self, source: SourceRunner, settings: Settings, sync_mode: str) -> None:
+    def test_a_read_resumes_in_both_sync_modes(self, source: SourceRunner, settings: Settings, sync_mode: str) -> None:
         catalog = configured_catalog(sync_mode=sync_mode)
         with Sandbox(CALLS[:20]) as api:
             config = settings(api, lookback_window=120)
@@ -343,7 +347,9 @@ class TestState:
         assert second.statuses("calls") == ["STARTED", "RUNNING", "COMPLETE"]
         assert second.bookmark() == minute(30)
 
-    def test_keeps_the_call_counts_so_that_a_late_call_is_found(self, source: SourceRunner, settings: Settings) -> None:
+    def test_the_state_keeps_the_call_counts_so_that_a_late_call_is_found(
+        self, source: SourceRunner, settings: Settings
+    ) -> None:
         with Sandbox(CALLS) as api:
             first = source.run(settings(api, lookback_window=0))
             late = a_call(99, minute(2))
@@ -354,7 +360,7 @@ class TestState:
             assert sum(count for _, count in second.states(stream)[-1]["call_counts"]) == 31
         assert 99 in second.ids()
 
-    def test_of_a_stream_is_used_for_that_stream_only(self, source: SourceRunner, settings: Settings) -> None:
+    def test_the_state_of_a_stream_is_used_only_for_that_stream(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             first = source.run(settings(api), catalog=configured_catalog("calls"))
             state = [*first.of("STATE"), per_stream_state({"replication_key_value": "invalid"}, "removed_stream")]
@@ -362,7 +368,7 @@ class TestState:
         assert len(second.ids("calls")) < 3
         assert len(second.ids("call_participations")) == 60
 
-    def test_of_call_counts_is_accepted(self, source: SourceRunner, settings: Settings) -> None:
+    def test_the_state_of_call_counts_is_accepted(self, source: SourceRunner, settings: Settings) -> None:
         catalog = configured_catalog(*ALL_STREAMS)
         with Sandbox(CALLS) as api:
             first = source.run(settings(api), catalog=catalog)
@@ -371,7 +377,7 @@ class TestState:
         assert [record["calls"] for record in second.records("call_counts")] == [30]
 
     @pytest.mark.parametrize("state", ["[]", "{}", json.dumps([{**per_stream_state(None)}])])
-    def test_that_is_empty_starts_from_the_beginning(
+    def test_an_empty_state_starts_from_the_beginning(
         self, source: SourceRunner, settings: Settings, state: str
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -383,9 +389,7 @@ class TestState:
 class TestFailure:
     """A failure is one ERROR message, which says who can fix it, after INCOMPLETE statuses."""
 
-    def test_in_the_middle_of_a_read_leaves_a_state_to_resume_from(
-        self, source: SourceRunner, settings: Settings
-    ) -> None:
+    def test_a_read_that_fails_leaves_a_state_to_resume_from(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, status=401)]) as api:
             first = source.run(settings(api, page_size=10), catalog=configured_catalog(*ALL_STREAMS))
             second = source.run(settings(api, lookback_window=0), state=json.dumps(first.of("STATE")))
@@ -405,7 +409,7 @@ class TestFailure:
             (Fault(body=b'[{"id": 1}]'), "system_error"),
         ],
     )
-    def test_has_the_type_that_says_who_can_fix_it(
+    def test_a_failure_has_the_type_that_says_who_can_fix_it(
         self, source: SourceRunner, settings: Settings, fault: Fault, failure_type: str
     ) -> None:
         with Sandbox(CALLS, faults=[fault]) as api:
@@ -414,7 +418,7 @@ class TestFailure:
         assert run.statuses("calls") == ["STARTED", "INCOMPLETE"]
         assert not run.of("RECORD")
 
-    def test_that_is_unexpected_is_reported_without_data(
+    def test_an_unexpected_failure_is_reported_without_data(
         self, source: SourceRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def rows(*_: object) -> list[Any]:
@@ -441,7 +445,7 @@ class TestFailure:
             ("state", json.dumps([per_stream_state({"call_counts": [["2026-01-01", "many"]]})]), "`call_counts`"),
         ],
     )
-    def test_because_of_an_invalid_file_says_which_before_any_request(
+    def test_an_invalid_file_is_named_before_any_request(
         self, source: SourceRunner, settings: Settings, name: str, content: str, expected: str
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -457,11 +461,11 @@ class TestFailure:
             *(configured_catalog("calls", "gone"), configured_catalog("calls", sync_mode="INVALID")),
         ],
     )
-    def test_because_of_an_invalid_catalog_says_so(self, document: object) -> None:
+    def test_an_invalid_catalog_is_reported(self, document: object) -> None:
         with pytest.raises(InputError, match="catalog"):
             configured(document, CALL_STREAMS)
 
-    def test_because_of_a_discovered_catalog_explains_the_configured_one(
+    def test_a_discovered_catalog_is_rejected_with_the_expected_format(
         self, source: SourceRunner, settings: Settings
     ) -> None:
         with Sandbox() as api:
@@ -479,11 +483,11 @@ class TestFailure:
             [per_stream_state([])],
         ],
     )
-    def test_because_of_an_invalid_state_says_so(self, document: object) -> None:
+    def test_an_invalid_state_is_reported(self, document: object) -> None:
         with pytest.raises(InputError, match="The state is not a list of per-stream states"):
             to_singer(document, CALL_STREAMS)
 
-    def test_because_of_a_whole_state_message_explains_the_list(self) -> None:
+    def test_a_whole_state_message_is_rejected_with_the_expected_format(self) -> None:
         message = {"type": "STATE", "state": per_stream_state({})}
         with pytest.raises(InputError, match="A state file is a list"):
             to_singer(message, CALL_STREAMS)
@@ -506,7 +510,7 @@ class TestFailure:
             ["read", "--config", "empty.json", "--catalog", "catalog.json"],
         ],
     )
-    def test_because_of_a_missing_file_or_argument_repeats_no_secret(
+    def test_a_missing_file_or_argument_repeats_no_secret(
         self, source: SourceRunner, tmp_path: Path, arguments: list[str]
     ) -> None:
         (tmp_path / "config.json").write_text(f'{{"auth_token": "{TOKEN}", "api_url": "http://127.0.0.1:9/"}}')
@@ -521,7 +525,9 @@ class TestRateLimit:
     """A wait for the rate limit is a status of every stream, as Airbyte shows it."""
 
     @pytest.mark.usefixtures("_short_waits")
-    def test_of_the_api_is_reported_for_each_wait(self, source: SourceRunner, settings: Settings) -> None:
+    def test_each_wait_for_the_rate_limit_of_the_api_is_reported(
+        self, source: SourceRunner, settings: Settings
+    ) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, status=429, times=2)]) as api:
             run = source.run(settings(api, page_size=10))
         assert run.exit_code == 0
@@ -529,7 +535,7 @@ class TestRateLimit:
         for stream in CALL_STREAMS:
             assert run.statuses(stream) == ["STARTED", "RUNNING", "RUNNING*", "RUNNING*", "RUNNING", "COMPLETE"]
 
-    def test_of_the_source_is_reported_with_its_end(
+    def test_a_wait_for_the_rate_limit_of_the_source_is_reported_with_its_end(
         self, source: SourceRunner, settings: Settings, tmp_path: Path
     ) -> None:
         def rate_limited(output: bytearray) -> Iterator[dict[str, Any]]:
@@ -555,7 +561,7 @@ class TestRateLimit:
 class TestLog:
     """Log lines are LOG messages."""
 
-    def test_has_progress_but_no_secret_and_no_data(self, source: SourceRunner, settings: Settings) -> None:
+    def test_the_log_has_progress_but_no_secrets_and_no_data(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(generate_calls(30)) as api:
             run = source.run(settings(api, page_size=10), args=["--debug"])
         assert not run.stderr
@@ -565,12 +571,12 @@ class TestLog:
         for forbidden in (TOKEN, "@", "METRIC"):
             assert forbidden not in text
 
-    def test_has_the_level_that_the_environment_sets(self, source: SourceRunner, settings: Settings) -> None:
+    def test_the_environment_sets_the_log_level(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api), env={"TAP_TUPLE_LOGLEVEL": "warning"})
         assert {line["level"] for line in run.of("LOG")} == {"WARN"}
 
-    def test_repeats_an_error_nowhere_but_in_the_error_message(self, source: SourceRunner, settings: Settings) -> None:
+    def test_an_error_appears_only_in_the_error_message(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS, faults=[Fault(status=401)]) as api:
             run = source.run(settings(api))
         assert run.logs("ERROR") == []
@@ -580,7 +586,7 @@ class TestProcess:
     """Signals and pipes: whole messages, INCOMPLETE statuses, and a state to resume from."""
 
     @pytest.mark.parametrize("number", SIGNALS)
-    def test_that_a_signal_ends_reports_incomplete_streams(
+    def test_a_signal_makes_the_source_report_incomplete_streams(
         self, source: SourceRunner, settings: Settings, tmp_path: Path, number: signal.Signals
     ) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, connection="stall")]) as api:
@@ -604,7 +610,7 @@ class TestProcess:
         assert first.messages[-1]["trace"]["error"] is error
         assert {*first.ids(), *second.ids()} == set(range(1, 31))
 
-    def test_that_a_signal_ends_while_it_writes_loses_no_call(
+    def test_a_signal_during_a_write_loses_no_call(
         self, source: SourceRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(a_call_per_minute(1, 600, participations=2)) as api:
@@ -618,7 +624,7 @@ class TestProcess:
         assert first.statuses("calls")[-1] == "INCOMPLETE"
         assert {*first.ids(), *second.ids()} == set(range(1, 601))
 
-    def test_whose_reader_goes_away_ends_with_a_sentence_on_stderr(
+    def test_a_reader_that_closes_stdout_ends_the_source_with_a_line_on_stderr(
         self, source: SourceRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with (
@@ -635,7 +641,7 @@ class TestProcess:
 class TestWriter:
     """The writer buffers records until their state, and writes everything else at once."""
 
-    def test_writes_the_same_message_for_both_kinds_of_records(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_both_kinds_of_records_become_the_same_message(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         writer = started_writer("calls")
         call = Call(id=1, ended_at=minute(1))
         writer.write_records("calls", [call], minute(2))
@@ -647,7 +653,9 @@ class TestWriter:
         assert state["state"]["stream"]["stream_state"] == {"a": 1}
         assert state["state"]["sourceStats"] == {"recordCount": 2}
 
-    def test_discards_records_without_a_state_after_a_failure(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_records_without_a_state_are_discarded_after_a_failure(
+        self, capfdbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
         writer = started_writer("calls")
         writer.write_records("calls", [Call(id=1, ended_at=minute(1))], minute(2))
         writer.log(messages.log("INFO", "after the records"))
@@ -655,13 +663,13 @@ class TestWriter:
         writer.fail("It failed.", "system_error")
         assert [message["type"] for message in written(capfdbinary)] == ["TRACE", "TRACE"]
 
-    def test_limits_the_size_of_its_buffer(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_the_size_of_the_buffer_is_limited(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         writer = started_writer("calls")
         record = {"id": 1, "started_at": "x" * BUFFER_BYTES}
         writer.write_message(RecordMessage(stream="calls", record=record, time_extracted=None))
         assert [message["type"] for message in written(capfdbinary)] == ["TRACE", "TRACE", "RECORD"]
 
-    def test_writes_a_state_only_if_it_is_new(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_a_state_is_written_only_if_it_is_new(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         writer = started_writer("calls")
         state = StateMessage(value={"bookmarks": {"calls": {"a": 1}}})
         writer.write_message(state)
@@ -671,7 +679,7 @@ class TestWriter:
         writer.complete()
         assert [message["type"] for message in written(capfdbinary)] == ["TRACE", "TRACE", "STATE", "TRACE"]
 
-    def test_writes_log_lines_of_other_threads_with_the_next_message(
+    def test_log_lines_of_other_threads_are_written_with_the_next_message(
         self, capfdbinary: pytest.CaptureFixture[bytes]
     ) -> None:
         writer = AirbyteWriter()
@@ -687,7 +695,7 @@ class TestWriter:
             {"level": "WARN", "message": "from elsewhere"},
         ]
 
-    def test_rejects_messages_that_airbyte_does_not_have(self) -> None:
+    def test_messages_that_airbyte_does_not_have_are_rejected(self) -> None:
         with pytest.raises(TypeError, match="ACTIVATE_VERSION"):
             AirbyteWriter().write_message(ActivateVersionMessage(stream="calls", version=1))
 

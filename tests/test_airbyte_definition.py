@@ -39,7 +39,7 @@ def section(heading: str) -> str:
     return text.partition("\n## ")[0]
 
 
-def test_the_page_has_the_headings_of_airbyte_s_form_and_says_that_the_connector_is_a_custom_one() -> None:
+def test_the_page_has_the_headings_of_airbyte_and_describes_a_custom_connector() -> None:
     assert re.findall(r"^## (.+)$", PAGE, re.MULTILINE) == HEADINGS
     assert "**custom connector**" in PAGE
 
@@ -73,7 +73,7 @@ def test_the_version_is_that_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("registry", ["oss", "cloud"])
-def test_the_connector_is_in_no_registry_of_airbyte_s(registry: str) -> None:
+def test_the_connector_is_not_in_the_registries_of_airbyte(registry: str) -> None:
     assert METADATA["releaseStage"] == "custom"
     assert METADATA["registryOverrides"][registry] == {"enabled": False}
 

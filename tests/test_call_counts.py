@@ -27,7 +27,7 @@ def the_record(run: Run) -> dict[str, Any]:
     return record
 
 
-def test_it_is_deselected_by_default() -> None:
+def test_the_stream_is_deselected_by_default() -> None:
     with Sandbox(a_call_per_minute()) as api:
         run = ScheduledTap(api).green_run()
     assert run.records() != []
@@ -53,7 +53,7 @@ def test_each_run_writes_one_record_of_the_whole_window() -> None:
         assert record["reconciled_at"] > "2026-05"
 
 
-def test_it_costs_no_request() -> None:
+def test_the_stream_costs_no_request() -> None:
     requests = {}
     for selected in (ALL, ALL[:2]):
         with Sandbox(a_call_per_minute()) as api:
@@ -65,7 +65,7 @@ def test_it_costs_no_request() -> None:
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_the_number_is_the_one_after_the_repairs(runs: int) -> None:
+def test_the_number_includes_recovered_calls(runs: int) -> None:
     with Sandbox(a_call_per_minute()) as api:
         tap = ScheduledTap(api, {"lookback_window": 0}, selected=ALL)
         tap.green_run()
@@ -100,7 +100,7 @@ def test_an_api_that_reports_more_calls_than_it_returns_shows_in_sql() -> None:
 @pytest.mark.parametrize(
     ("config", "headers"), [({"reconcile": False}, {}), ({}, {"X-Total-Count": None})], ids=["reconcile", "no total"]
 )
-def test_a_number_that_is_not_known_is_null(config: dict[str, Any], headers: dict[str, Any]) -> None:
+def test_an_unknown_number_is_null(config: dict[str, Any], headers: dict[str, Any]) -> None:
     with Sandbox(a_call_per_minute(), faults=[Fault(times=None, headers=headers)]) as api:
         tap = ScheduledTap(api, config, selected=ALL)
         for _ in range(2):
@@ -114,13 +114,13 @@ def test_a_run_that_fails_writes_no_record() -> None:
     assert run.records("call_counts") == []
 
 
-def test_selected_alone_it_takes_one_request_for_the_total() -> None:
+def test_the_stream_alone_takes_one_request() -> None:
     with Sandbox(a_call_per_minute()) as api:
         run = ScheduledTap(api, selected=("call_counts",), expect_complete=False).green_run()
         assert len(api.requests) == 1
         assert the_record(run)["calls"] == len(api.calls)
 
 
-def test_a_team_without_calls_has_none() -> None:
+def test_a_team_without_calls_has_the_number_0() -> None:
     with Sandbox() as api:
         assert the_record(ScheduledTap(api, selected=ALL).green_run())["calls"] == 0

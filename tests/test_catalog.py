@@ -137,7 +137,7 @@ class TestSelection:
         assert b"@" not in run.output
 
     @pytest.mark.parametrize("catalog", [{}, {"streams": []}, discovered("calls", "call_participations")])
-    def test_a_catalog_that_selects_nothing_is_warned_of_once(
+    def test_a_catalog_that_selects_nothing_causes_one_warning(
         self, tap: TapRunner, settings: Settings, catalog: dict[str, Any]
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -222,7 +222,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         "changed", [{"key_properties": ["started_at"]}, {"replication_key": "started_at"}, {"stream": "other"}]
     )
-    def test_other_keys_are_ignored_with_a_warning(
+    def test_different_keys_in_a_catalog_are_ignored_with_a_warning(
         self, tap: TapRunner, settings: Settings, changed: dict[str, Any]
     ) -> None:
         catalog = {"streams": [{**stream_of(discovered(), "calls"), **changed}]}
@@ -241,7 +241,7 @@ class TestReplicationMethod:
     @pytest.mark.parametrize(
         "metadata", [{"replication_method": "FULL_TABLE"}, {"forced_replication_method": "FULL_TABLE"}, None]
     )
-    def test_full_table_reads_from_start_date_and_leaves_the_bookmark(
+    def test_full_table_reads_from_start_date_and_keeps_the_bookmark(
         self, tap: TapRunner, settings: Settings, metadata: dict[str, str] | None
     ) -> None:
         catalog = with_metadata("calls", (), selected=True, **(metadata or {}))
@@ -264,7 +264,7 @@ class TestReplicationMethod:
 class TestStreamMaps:
     """The setting `stream_maps`."""
 
-    def test_they_hash_rename_compute_and_drop(self, tap: TapRunner, settings: Settings) -> None:
+    def test_properties_can_be_hashed_renamed_computed_and_removed(self, tap: TapRunner, settings: Settings) -> None:
         maps = {
             "call_participations": {
                 "__alias__": "stays",
@@ -402,7 +402,7 @@ def batch_config(root: str, **more: Any) -> dict[str, Any]:
 class TestBatchFiles:
     """BATCH messages instead of RECORD messages."""
 
-    def test_they_hold_every_record_and_no_bookmark_runs_ahead(
+    def test_batch_files_contain_every_record_and_the_bookmark_never_precedes_them(
         self, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         config = batch_config(tmp_path.as_uri(), batch_size=4)
@@ -452,7 +452,7 @@ class TestBatchFiles:
 class TestMetrics:
     """METRIC lines."""
 
-    def test_they_are_what_happened(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_metrics_match_the_requests_and_records(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS, latency_seconds=0.05) as api:
             run = tap(settings(api, page_size=10))
             requests = len(api.requests)

@@ -120,7 +120,7 @@ class TestConnectionTest:
         assert run.errors == []
         assert "Connection test passed: 25 calls are visible" in run.log
 
-    def test_it_estimates_nothing(self, tap: TapRunner, settings: Settings) -> None:
+    def test_no_remaining_time_is_estimated(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api), args=["--test"])
         assert "remaining" not in run.log

@@ -129,7 +129,7 @@ def test_a_page_names_the_installed_versions(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_link_of_a_page_leads_somewhere(page: Path) -> None:
+def test_a_link_of_a_page_has_an_existing_target(page: Path) -> None:
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"\w+:", target):

@@ -210,7 +210,7 @@ class TestWaits:
             assert len(api.requests) == 1
 
     @pytest.mark.parametrize("retry_after", ["601", "86400", "in an hour"])
-    def test_a_wait_that_is_too_long_fails_at_once_and_says_when_to_run_again(
+    def test_a_wait_that_is_too_long_fails_at_once_with_the_time_to_retry(
         self, retry_after: str, tap: TapRunner, settings: Settings
     ) -> None:
         seconds = 3600 if retry_after == "in an hour" else int(retry_after)
@@ -225,9 +225,7 @@ class TestWaits:
         assert abs(due - time.time() - seconds) < 10
         assert run.bookmark() == minute(10)
 
-    def test_a_server_that_asks_for_more_than_two_minutes_fails_at_once(
-        self, tap: TapRunner, settings: Settings
-    ) -> None:
+    def test_a_retry_after_above_two_minutes_fails_at_once(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(faults=[Fault(status=503, headers={"Retry-After": "200"})]) as api:
             error = failed(tap(settings(api)))
             assert len(api.requests) == 1
@@ -282,7 +280,7 @@ def waits_of(
 class TestTimeLimits:
     """How long one request is retried."""
 
-    def test_rate_limit_errors_are_retried_by_the_minute_for_ten_minutes(self, clock: Clock) -> None:
+    def test_rate_limit_errors_are_retried_every_minute_for_ten_minutes(self, clock: Clock) -> None:
         start = clock.now
         waits, _ = waits_of(RUN_LIMITS, clock, itertools.repeat(RATE_LIMITED))
         assert all(wait > 60 for wait in waits)
@@ -310,7 +308,7 @@ class TestTimeLimits:
 
     @pytest.mark.parametrize("request_seconds", [0.01, 5.0, 20.0])
     @pytest.mark.parametrize("limits", [RUN_LIMITS, TEST_LIMITS])
-    def test_other_failures_are_retried_for_two_minutes_and_in_a_test_for_half_a_minute(
+    def test_other_failures_are_retried_for_two_minutes_or_half_a_minute_with_test(
         self, limits: RetryLimits, request_seconds: float, clock: Clock
     ) -> None:
         start = clock.now
@@ -337,7 +335,7 @@ class TestTimeLimits:
         assert waits[200:202] == [1, 2]
 
     @pytest.mark.parametrize("retry_after_seconds", [20.0, 29.0, 29.85])
-    def test_a_server_that_says_when_it_is_back_has_time_to_respond_then(
+    def test_a_wait_by_retry_after_leaves_time_for_another_attempt(
         self, retry_after_seconds: float, clock: Clock
     ) -> None:
         error = RetriableError("failed", "Wait.", retry_after_seconds=retry_after_seconds)
@@ -385,7 +383,9 @@ class TestPermanentFailures:
     """What no retry helps against."""
 
     @pytest.mark.parametrize("status", PERMANENT)
-    def test_it_fails_at_once_with_the_remedy(self, status: int, tap: TapRunner, settings: Settings) -> None:
+    def test_a_permanent_failure_fails_at_once_with_the_remedy(
+        self, status: int, tap: TapRunner, settings: Settings
+    ) -> None:
         headers = {"Location": "https://user:secret@elsewhere.example/api/v3/call_usage?secret=1"}
         with Sandbox(a_call_per_minute(), faults=[Fault(times=None, status=status, headers=headers)]) as api:
             error = failed(run := tap(settings(api)))
@@ -401,7 +401,7 @@ class TestPermanentFailures:
         assert run.ids() == ALL[:10]
         assert run.bookmark() == minute(10)
 
-    def test_a_wrong_address_is_named_with_the_right_ones(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_wrong_address_is_named_with_the_documented_ones(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox() as api:
             wrong = api.url.replace("/v2", "/v3")
             error = failed(tap(settings(api, api_url=wrong)))
@@ -463,7 +463,7 @@ class TestInvalidCalls:
 class TestUnreachable:
     """An API that is not there."""
 
-    def test_an_api_that_is_not_there_yet_is_waited_for(
+    def test_an_api_that_is_not_reachable_yet_is_retried(
         self, tap_process: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         port = unused_port()
@@ -478,7 +478,7 @@ class TestUnreachable:
         assert retry_warnings(run.log)[0].startswith(f"Cannot connect to {url}. Retrying in ")
 
     @pytest.mark.usefixtures("_short_waits")
-    def test_an_api_that_is_never_there_is_named_with_the_right_addresses(
+    def test_an_unreachable_api_is_named_with_the_documented_addresses(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         url = f"http://127.0.0.1:{unused_port()}/api/v2"
@@ -487,7 +487,7 @@ class TestUnreachable:
         assert BOTH_ADDRESSES in error
 
     @pytest.mark.usefixtures("_short_waits")
-    def test_a_server_that_does_not_speak_http_is_named(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_server_that_does_not_respond_in_http_is_named(self, tap: TapRunner, settings: Settings) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
 
             def greet() -> None:
@@ -524,7 +524,7 @@ class TestTls:
             ({"identities": ["example.com"], "trusted": True}, "certificate is not valid for 'localhost'"),
         ],
     )
-    def test_a_certificate_that_is_not_trusted_fails_with_the_reason_before_the_token_is_sent(
+    def test_an_untrusted_certificate_fails_with_the_reason_before_the_token_is_sent(
         self, tap: TapRunner, settings: Settings, certificate: dict[str, Any], reason: str
     ) -> None:
         expiry = datetime.now(timezone.utc) - timedelta(days=1) if certificate.get("expired") else None
@@ -559,7 +559,7 @@ class TestTls:
 class TestProxies:
     """Proxies, as users of `requests` expect them."""
 
-    def test_a_proxy_is_asked_to_connect_and_sees_neither_token_nor_calls(
+    def test_a_proxy_tunnels_the_connection_and_sees_neither_token_nor_calls(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:  # noqa: SIM117 - a proxy of it

@@ -7,7 +7,7 @@ import yaml
 import hub.__main__ as hub
 
 
-def test_the_definition_is_what_the_tap_says_of_itself() -> None:
+def test_the_definition_is_up_to_date() -> None:
     assert hub.DEFINITION.read_text(encoding="utf-8") == hub.text(), "run `make hub`"
 
 
@@ -22,6 +22,6 @@ def test_the_token_is_sensitive_and_the_dates_are_dates() -> None:
     }
 
 
-def test_the_logo_is_drawn_in_this_repository() -> None:
+def test_the_logo_is_generated_from_the_svg_file() -> None:
     assert (hub.FOLDER / "logo.svg").read_text(encoding="utf-8").startswith("<svg ")
     assert (hub.FOLDER / "logo.png").read_bytes().startswith(b"\x89PNG")

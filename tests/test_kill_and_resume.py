@@ -162,7 +162,7 @@ class Killing:
         return {m["record"]["id"] for m in self._loaded if m["type"] == "RECORD" and m["stream"] == stream}
 
 
-def test_a_run_killed_anywhere_and_the_run_that_resumes_write_every_call(settings: Settings, tmp_path: Path) -> None:
+def test_a_killed_run_and_the_run_that_resumes_write_every_call(settings: Settings, tmp_path: Path) -> None:
     endings: dict[Place, str] = {}
     failures: list[str] = []
     for first in range(0, PLACES, AT_ONCE):

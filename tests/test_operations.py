@@ -161,7 +161,7 @@ class TestPipe:
 class TestOtherCommands:
     """The other blocks of the page."""
 
-    def test_each_block_is_run_here(self) -> None:
+    def test_each_block_is_tested(self) -> None:
         assert {section for section, blocks in BLOCKS.items() if blocks} == {
             *("Run it with a pipe", "Alert on failures", "Alert on stale data", "Logs", "Read a period again"),
         }

@@ -99,7 +99,7 @@ def test_a_wheel_contains_the_schemas_and_can_discover(built: Built, kind: str, 
     assert sorted(f"{stream['tap_stream_id']}.json" for stream in catalog["streams"]) == SCHEMAS
 
 
-def test_a_wheel_of_the_sdist_contains_the_same_files_as_a_wheel_of_the_checkout(built: Built) -> None:
+def test_the_wheels_of_the_sdist_and_of_the_checkout_contain_the_same_files(built: Built) -> None:
     contents = []
     for path in (built.wheel_of_sdist, built.wheel_of_checkout):
         with zipfile.ZipFile(path) as wheel:

@@ -80,7 +80,7 @@ class TestTheQueryOfALink:
             ("", {"page": "2"}),
         ],
     )
-    def test_it_can_change_everything_but_the_window(self, query: str, expected: dict[str, str]) -> None:
+    def test_a_link_can_change_any_parameter_except_the_window(self, query: str, expected: dict[str, str]) -> None:
         paginator = LinkPaginator({**WINDOW, "per_page": "2"})
         response = Response()
         response.headers["Link"] = f'<https://app.tuple.app/api/v2/call_usage?{query}>; rel="next"'
@@ -104,7 +104,9 @@ class TestTheHostOfALink:
             "javascript:alert(1)",
         ],
     )
-    def test_it_is_ignored(self, target: str, tap: InProcessTap, settings: Callable[..., dict[str, Any]]) -> None:
+    def test_the_host_of_a_link_is_ignored(
+        self, target: str, tap: InProcessTap, settings: Callable[..., dict[str, Any]]
+    ) -> None:
         with Sandbox(CALLS, faults=[linking(f"<{target}?page=2>; rel=next")]) as api:
             # A request to another host would arrive at the sandbox as its proxy.
             proxy = api.url.removesuffix("/api/v2")
@@ -123,7 +125,7 @@ class TestTheHostOfALink:
             assert len(api.requests) > 1
 
     @pytest.mark.parametrize("target", ["http://[broken?page=2", "file:///etc/passwd", ""])
-    def test_a_target_without_a_usable_query_is_no_link(self, target: str) -> None:
+    def test_a_target_without_a_usable_query_is_ignored(self, target: str) -> None:
         with Sandbox(CALLS, faults=[linking(f"<{target}>; rel=next")]) as api:
             tap = ScheduledTap(api, CONFIG)
             tap.green_run()

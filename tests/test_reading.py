@@ -107,7 +107,7 @@ class TestRequests:
 class TestChangesWhilePaging:
     @pytest.mark.parametrize("total", [True, False])
     @pytest.mark.parametrize("on", [2, 3, 4])
-    def test_calls_deleted_while_paging_take_no_others_with_them(self, on: int, *, total: bool) -> None:
+    def test_calls_deleted_while_paging_hide_no_others(self, on: int, *, total: bool) -> None:
         headers = {} if total else {"X-Total-Count": None}
         faults = [Fault(on=on, delete=[1, 2, 3, on * 7]), Fault(times=None, headers=headers)]
         with Sandbox(calls(), faults=faults) as api:
@@ -116,7 +116,7 @@ class TestChangesWhilePaging:
             assert ALL - {14, 21, 28} <= tap.ids
 
     @pytest.mark.parametrize("total", [True, False])
-    def test_calls_deleted_before_every_page_take_no_others_with_them(self, *, total: bool) -> None:
+    def test_calls_deleted_before_every_page_hide_no_others(self, *, total: bool) -> None:
         faults = [Fault(times=15, delete=3), Fault(times=None, headers={} if total else {"X-Total-Count": None})]
         with Sandbox(calls(last=100), faults=faults) as api:
             tap = reader(api)
@@ -209,7 +209,7 @@ class TestTies:
             assert len(tap.green_run().ids()) == 25
 
     @pytest.mark.parametrize("page_size", [1, 10])
-    def test_calls_deleted_among_ties_take_no_others_with_them(self, page_size: int) -> None:
+    def test_calls_deleted_among_ties_hide_no_others(self, page_size: int) -> None:
         stored = [*calls(1, 3), *tied(40), *calls(16, 18)]
         faults = [Fault(on=number, delete=[stored[number]["id"]]) for number in (2, 3, 4, 5, 30, 31)]
         with Sandbox(stored, faults=faults) as api:
@@ -252,9 +252,7 @@ class TestPageSizes:
 
     @pytest.mark.parametrize("max_per_page", [1, 2, 7])
     @pytest.mark.parametrize("total", [True, False])
-    def test_an_api_that_returns_fewer_calls_per_page_than_requested_is_read_to_the_end(
-        self, max_per_page: int, *, total: bool
-    ) -> None:
+    def test_pages_shorter_than_requested_are_read_to_the_end(self, max_per_page: int, *, total: bool) -> None:
         faults = [Fault(times=None, headers={} if total else {"X-Total-Count": None})]
         with Sandbox(calls(), max_per_page=max_per_page, faults=faults) as api:
             assert set(reader(api).green_run().ids()) == ALL
@@ -279,7 +277,7 @@ class TestMissingPages:
             assert tap.ids == ALL
 
     @pytest.mark.parametrize("pages", [(1,), (1, 2), (2,)])
-    def test_pages_that_are_always_empty_do_not_make_a_run_without_a_warning(self, pages: tuple[int, ...]) -> None:
+    def test_a_page_that_is_always_empty_causes_a_warning(self, pages: tuple[int, ...]) -> None:
         stored = [*calls(1, 3), *tied(25), *calls(16, 18)]
         with Sandbox(stored, faults=[Fault(page=page, times=None, calls=lambda _: []) for page in pages]) as api:
             tap = reader(api, expect_complete=False)
@@ -288,7 +286,7 @@ class TestMissingPages:
             assert run.exit_code == 1 or "but returned" in run.warnings[0]
             assert len(api.requests) <= 60
 
-    def test_links_from_empty_page_to_empty_page_end_with_an_error_that_says_what_was_received(self) -> None:
+    def test_endless_empty_pages_end_with_an_error_that_describes_the_last_response(self) -> None:
         with Sandbox(calls(), faults=onward([])) as api:
             run = reader(api).run()
             assert len(api.requests) <= 15
@@ -298,7 +296,7 @@ class TestMissingPages:
         assert "0 calls, X-Total-Count 30" in run.errors[-1]
         assert run.bookmark() is None
 
-    def test_links_to_pages_without_new_calls_end_with_an_error_and_keep_what_was_read(self) -> None:
+    def test_endless_pages_without_new_calls_end_with_an_error_and_keep_the_progress(self) -> None:
         with Sandbox(calls(), faults=onward(calls(11, 19), first=3)) as api:
             tap = reader(api)
             run = tap.run()
@@ -410,7 +408,7 @@ class TestWithoutTotal:
         assert run.warnings == []
 
     @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 20, 30])
-    def test_without_links_either_a_page_that_is_not_full_is_the_end(self, count: int) -> None:
+    def test_without_links_and_totals_a_page_that_is_not_full_is_the_last(self, count: int) -> None:
         fault = Fault(times=None, headers={"X-Total-Count": None, "Link": None})
         with Sandbox(calls(last=count), faults=[fault]) as api:
             run = reader(api).green_run()

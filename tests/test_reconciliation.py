@@ -136,7 +136,7 @@ class TestLateCalls:
         assert "STATE" in kinds[positions[0] : positions[1]]
 
     @pytest.mark.parametrize("lines_written", range(1, 60, 3))
-    def test_a_run_killed_in_the_middle_of_a_repair_is_continued_by_the_next_run(self, lines_written: int) -> None:
+    def test_the_next_run_continues_a_repair_that_was_killed(self, lines_written: int) -> None:
         with Sandbox(history()) as api:
             tap = schedule(api, page_size=3, lookback_window=0)
             api.add(*late(timedelta(days=600), timedelta(days=599), timedelta(days=100), timedelta(days=30)))
@@ -145,7 +145,7 @@ class TestLateCalls:
             assert tap.ids >= {1000, 1001, 1002, 1003}
             assert tap.counts_match()
 
-    def test_a_run_that_fails_in_the_middle_of_a_repair_is_continued_by_the_next_run(self) -> None:
+    def test_the_next_run_continues_a_repair_that_failed(self) -> None:
         for number in range(3, 18, 2):
             with Sandbox(history()) as api:
                 tap = schedule(api, page_size=10, lookback_window=0)
@@ -172,7 +172,7 @@ class TestRequestBudget:
                 assert len(tap.requests) == 2
             assert int(tap.requests[-1].query["per_page"]) <= 50, "the comparison takes a small page"
 
-    def test_a_run_with_nothing_but_new_calls_takes_two_requests(self) -> None:
+    def test_a_run_with_only_new_calls_takes_two_requests(self) -> None:
         with Sandbox(history()) as api:
             tap = schedule(api)
             api.add(*late(timedelta(seconds=50), timedelta(seconds=40)))
@@ -239,7 +239,7 @@ class TestDeletions:
         assert tap.bookmark == history(400)[-1]["ended_at"]
 
     @pytest.mark.parametrize(("deleted", "age"), [(2, 30), (60, 700), (100, 500), (110, 300), (30, 10)])
-    def test_a_deletion_and_a_late_call_that_cancel_out_are_found_within_a_bounded_number_of_runs(
+    def test_a_deletion_and_a_late_call_that_cancel_out_are_found_within_a_few_runs(
         self, deleted: int, age: int
     ) -> None:
         with Sandbox(history()) as api:
@@ -270,7 +270,7 @@ class TestDeletions:
             assert tap.ids >= {1000, 1001}
 
     @pytest.mark.parametrize("on", range(1, 14))
-    def test_a_call_that_appears_during_a_run_is_found_by_the_next_run_at_the_latest(self, on: int) -> None:
+    def test_a_call_that_appears_during_a_run_is_found_by_the_next_run(self, on: int) -> None:
         with Sandbox(history()) as api:
             tap = schedule(api, page_size=10)
         new = Fault(on=on, insert=[a_call(2000, ago(timedelta(days=500)))])
@@ -331,7 +331,7 @@ class TestTotalsThatAreWrong:
             assert 1000 in tap.ids
             assert tap.counts_match()
 
-    def test_a_call_that_is_withheld_is_a_warning_once_and_found_when_it_is_returned(self) -> None:
+    def test_a_call_that_the_api_does_not_return_causes_one_warning_and_is_read_later(self) -> None:
         withheld = Fault(
             times=None, when=lambda _: hidden, calls=lambda page: [call for call in page if call["id"] != 60]
         )
@@ -387,7 +387,7 @@ class TestProbe:
                 tap.green_run()
                 assert 1000 + number in tap.ids
 
-    def test_an_api_that_returns_fewer_calls_per_page_than_requested_hides_no_late_call(self) -> None:
+    def test_pages_shorter_than_requested_hide_no_late_call(self) -> None:
         with Sandbox(history(), max_per_page=10) as api:
             tap = schedule(api)
             api.add(*late(timedelta(days=100), timedelta(days=400)))
@@ -411,7 +411,7 @@ class TestProbe:
 
 
 class TestStartAndEndDate:
-    def test_a_start_date_that_moves_back_makes_the_next_run_read_the_earlier_part_only(self) -> None:
+    def test_an_earlier_start_date_makes_the_next_run_read_only_the_earlier_calls(self) -> None:
         with Sandbox(history()) as api:
             tap = schedule(api, start_date=ago(YEAR), lookback_window=0)
             assert tap.ids == set(range(61, 121))
@@ -618,7 +618,7 @@ class TestSettings:
 
 
 class TestStatesOfVersion010:
-    def test_it_adopts_the_totals_of_what_was_read_before(self) -> None:
+    def test_the_totals_of_what_was_read_before_are_adopted(self) -> None:
         stored = history()
         with Sandbox(stored) as api:
             tap = ScheduledTap(api, state=a_state(stored[99]["ended_at"]), expect_complete=False)
@@ -634,7 +634,7 @@ class TestStatesOfVersion010:
             assert tap.ids >= {1000, 1001}
 
     @pytest.mark.parametrize("written", range(1, 30, 3))
-    def test_a_run_killed_before_it_has_adopted_them_is_continued(self, written: int) -> None:
+    def test_a_run_killed_before_it_has_adopted_the_totals_is_continued(self, written: int) -> None:
         stored = history()
         with Sandbox(stored) as api:
             tap = ScheduledTap(api, {"page_size": 5}, state=a_state(stored[99]["ended_at"]), expect_complete=False)
@@ -646,7 +646,7 @@ class TestStatesOfVersion010:
             tap.green_run()
             assert 1000 in tap.ids
 
-    def test_an_api_without_totals_leaves_them_unknown_until_it_sends_some(self) -> None:
+    def test_counts_remain_unknown_until_the_api_sends_totals(self) -> None:
         stored = history()
         state = a_state(stored[99]["ended_at"])
         with Sandbox(stored, faults=[Fault(times=None, headers={"X-Total-Count": None})]) as api:

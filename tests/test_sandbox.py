@@ -657,7 +657,7 @@ class TestGeneratedCalls:
         assert 100 < rejoined < 2_000
         assert {parsed(each["started_at"]).weekday() for each in calls} == set(range(5))
 
-    def test_nobody_is_in_two_calls_at_once(self) -> None:
+    def test_no_person_is_in_two_calls_at_once(self) -> None:
         last_left: dict[str, str] = {}
         for each in sorted(generate_calls(1_000, now=NOW), key=lambda each: str(each["started_at"])):
             for one in each["call_participations"]:

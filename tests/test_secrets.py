@@ -217,7 +217,7 @@ class TestTuplesHosts:
 
     @pytest.mark.parametrize(("configured", "other"), [(APP, PRODUCTION), (PRODUCTION, APP)])
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
-    def test_a_redirect_between_them_is_followed_and_logged_once(
+    def test_a_redirect_between_the_two_hosts_is_followed_and_logged_once(
         self, tap: TapRunner, settings: Settings, configured: str, other: str, status: int
     ) -> None:
         def is_configured(request: Any) -> bool:
@@ -284,7 +284,7 @@ class TestTuplesHosts:
         assert run.exit_code == 1
         assert f"The API redirects to {APP}/call_usage (307)" in run.errors[0]
 
-    def test_another_host_is_not_redirected_to_one_of_them(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_redirect_from_another_host_to_tuple_is_refused(self, tap: TapRunner, settings: Settings) -> None:
         redirect = Fault(times=None, status=307, headers={"Location": f"{PRODUCTION}/call_usage"})
         with Sandbox(calls(), faults=[redirect]) as api, tuple_hosts(api, tap.folder) as env:
             run = tap(settings(api, api_url="https://api.example.com/api/v2"), env=env)
@@ -292,7 +292,7 @@ class TestTuplesHosts:
         assert run.exit_code == 1
 
     @pytest.mark.parametrize("host", [APP, PRODUCTION])
-    def test_a_link_may_name_either(self, tap: TapRunner, settings: Settings, host: str) -> None:
+    def test_a_link_may_name_either_host(self, tap: TapRunner, settings: Settings, host: str) -> None:
         link = f'<{host}/call_usage?{{query}}&page=2>; rel="next"'
         with Sandbox(calls(), faults=[Fault(times=None, link=link)]) as api, tuple_hosts(api, tap.folder) as env:
             run = tap(settings(api, api_url=APP, page_size=10), env=env)

@@ -198,7 +198,7 @@ class TestValues:
             assert api.requests[0].query["per_page"] == "10"
 
     @pytest.mark.parametrize("empty", [None, ""])
-    def test_an_empty_optional_setting_is_an_unset_one(
+    def test_an_empty_optional_setting_counts_as_unset(
         self, tap: TapRunner, settings: Settings, empty: str | None
     ) -> None:
         names = [name for name in (*OWN_SETTINGS, *SDK_SETTINGS) if name not in {"auth_token", "api_url"}]
@@ -228,7 +228,7 @@ class TestValues:
         assert run.exit_code == 0
 
     @pytest.mark.parametrize(("limit", "warnings"), [(60, 0), (61, 1)])
-    def test_a_rate_above_the_documented_limit_is_warned_of_once(
+    def test_a_rate_above_the_documented_limit_causes_one_warning(
         self, tap: TapRunner, settings: Settings, limit: int, warnings: int
     ) -> None:
         with Sandbox() as api:
@@ -345,7 +345,7 @@ class TestEnvironment:
             tap(settings(api, page_size=5), args=["--config", "ENV"], env=variables)
             assert [request.query["per_page"] for request in api.requests] == ["5", "7"]
 
-    def test_a_token_in_the_environment_without_config_env_is_hinted_at(self, tap: TapRunner) -> None:
+    def test_a_token_in_the_environment_without_config_env_is_pointed_out(self, tap: TapRunner) -> None:
         with Sandbox() as api:
             run = tap({}, env={"TAP_TUPLE_AUTH_TOKEN": SECRET})
             refused(run, api, "Missing required setting `auth_token`", "add `--config ENV`")
@@ -371,14 +371,14 @@ class TestEnvironment:
         setting = variable.removeprefix("TAP_TUPLE_")
         assert setting in error or setting.lower() in error
 
-    def test_an_empty_variable_is_an_unset_one(self, tap: TapRunner, settings: Settings) -> None:
+    def test_an_empty_variable_counts_as_unset(self, tap: TapRunner, settings: Settings) -> None:
         variables = dict.fromkeys([f"TAP_TUPLE_{name.upper()}" for name in (*OWN_SETTINGS, *SDK_SETTINGS)], "")
         with Sandbox() as api:
             run = tap(settings(api, page_size=5), args=["--config", "ENV"], env=variables)
             assert api.requests[0].query["per_page"] == "5"
         assert run.exit_code == 0
 
-    def test_a_variable_that_is_no_setting_is_warned_of(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_variable_of_an_unknown_setting_causes_a_warning(self, tap: TapRunner, settings: Settings) -> None:
         variables = {
             "TAP_TUPLE_START_DAT": "2026-01-31",
             "TAP_TUPLE_QUIET": "1",

@@ -97,7 +97,7 @@ class TestFormat:
             ("2024-03-01T12:00:00.438999+02:00", "2024-03-01T10:00:00.438Z"),
         ],
     )
-    def test_a_bookmark_is_in_utc_with_milliseconds_in_whatever_format_the_api_writes(
+    def test_a_bookmark_is_in_utc_with_milliseconds_for_any_format_of_the_api(
         self, tap: InProcessTap, settings: Settings, ended_at: str, bookmark: str
     ) -> None:
         with Sandbox([a_call(1, ended_at)]) as api:
@@ -108,7 +108,7 @@ class TestFormat:
 
 
 class TestBookmark:
-    def test_a_lookback_does_not_move_it_back(self, tap: InProcessTap, settings: Settings) -> None:
+    def test_the_lookback_window_does_not_move_the_bookmark_back(self, tap: InProcessTap, settings: Settings) -> None:
         with Sandbox(CALLS[:15]) as api:
             state = a_state("2024-03-20T10:00:00.438Z")
             run = tap(settings(api, lookback_window=10 * 86400, page_size=2), state=state)
@@ -116,7 +116,7 @@ class TestBookmark:
         bookmarks = {value["bookmarks"]["calls"]["replication_key_value"] for value in run.states}
         assert bookmarks == {"2024-03-20T10:00:00.438Z"}
 
-    def test_a_deleted_newest_call_does_not_move_it_back(self) -> None:
+    def test_the_deletion_of_the_newest_call_does_not_move_the_bookmark_back(self) -> None:
         with Sandbox(CALLS) as api:
             tap = ScheduledTap(api)
             tap.green_run()
@@ -139,7 +139,9 @@ class TestBookmark:
             "2024-03-04",
         ],
     )
-    def test_it_is_read_in_any_format(self, tap: InProcessTap, settings: Settings, bookmark: str) -> None:
+    def test_a_bookmark_is_accepted_in_any_iso_8601_format(
+        self, tap: InProcessTap, settings: Settings, bookmark: str
+    ) -> None:
         with Sandbox(CALLS[:4]) as api:
             # Without a zone it is in UTC, in whatever zone the machine is.
             run = tap(settings(api, lookback_window=0), state=a_state(bookmark), env={"TZ": "EST5"})
@@ -202,7 +204,7 @@ class TestOrchestrators:
             tap.green_run()
             assert tap.ids >= {*range(1, 25), 99}
 
-    def test_a_state_is_read_in_another_order_of_its_keys_and_with_other_white_space(
+    def test_a_state_with_other_key_order_and_white_space_is_accepted(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         with Sandbox(CALLS) as api:

@@ -82,7 +82,7 @@ class TestASignalWhileTheTapWaits:
     """Most of the time of a run is waiting for the API."""
 
     @pytest.mark.parametrize("env", BOTH_BUFFERINGS)
-    def test_for_a_response_ends_it_with_the_last_state(
+    def test_a_signal_while_waiting_for_a_response_ends_the_tap_with_the_last_state(
         self,
         number: signal.Signals,
         env: dict[str, str] | None,
@@ -103,7 +103,7 @@ class TestASignalWhileTheTapWaits:
     @pytest.mark.parametrize(
         "fault", [{"connection": "stall"}, {"connection": "drip"}, {"delay_seconds": LONG_SECONDS}]
     )
-    def test_for_the_first_response_ends_it_without_a_bookmark(
+    def test_a_signal_before_the_first_response_ends_the_tap_without_a_bookmark(
         self, fault: dict[str, Any], number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS, faults=[Fault(**fault)]) as api, running(tap, settings(api), tmp_path) as process:
@@ -113,7 +113,7 @@ class TestASignalWhileTheTapWaits:
         assert run.ids() == []
         assert run.bookmark() is None
 
-    def test_for_a_rate_limit_of_the_api_ends_it_with_the_last_state(
+    def test_a_signal_during_a_rate_limit_ends_the_tap_with_the_last_state(
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, status=429, headers={"Retry-After": "60"})]) as api:
@@ -126,7 +126,7 @@ class TestASignalWhileTheTapWaits:
             assert run.bookmark() == minute(10)
             assert_next_run_completes(run, api, tap, config)
 
-    def test_for_its_own_rate_limit_ends_it_with_the_last_state(
+    def test_a_signal_during_the_own_rate_limit_ends_the_tap_with_the_last_state(
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with (
@@ -139,7 +139,7 @@ class TestASignalWhileTheTapWaits:
         assert len(api.requests) == 2
         assert run.bookmark() == minute(19)
 
-    def test_to_retry_a_failed_request_ends_it(
+    def test_a_signal_before_a_retry_ends_the_tap(
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with (
@@ -152,7 +152,7 @@ class TestASignalWhileTheTapWaits:
         assert len(api.requests) == 1
 
     @pytest.mark.parametrize("file", ["config", "state"])
-    def test_for_a_file_ends_it_before_any_request(
+    def test_a_signal_while_waiting_for_a_file_ends_the_tap_before_any_request(
         self, file: str, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -242,7 +242,7 @@ main()
 class TestASignalAtAnyStep:
     """Wherever the main thread is, the process ends by the signal."""
 
-    def test_in_a_finalizer_ends_the_tap_soon(self, settings: Settings, tmp_path: Path) -> None:
+    def test_a_signal_in_a_finalizer_ends_the_tap_soon(self, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=1, delay_seconds=LONG_SECONDS)]) as api:
             begin = time.monotonic()
             run = python_runner(tmp_path, RECEIVED_IN_A_FINALIZER)(settings(api))
@@ -251,7 +251,7 @@ class TestASignalAtAnyStep:
         assert run.warnings[-1].endswith("No data was lost; the next run starts from the beginning.")
 
     @pytest.mark.parametrize(("step", "number"), [*zip(STEPS, itertools.cycle(SIGNALS), strict=False)])
-    def test_ends_the_tap_by_that_signal(
+    def test_a_signal_at_any_step_ends_the_tap_by_that_signal(
         self, step: str, number: signal.Signals, settings: Settings, tmp_path: Path
     ) -> None:
         owner, _, name = step.rpartition(".")
@@ -266,7 +266,7 @@ class TestASignalAtAnyStep:
         # A STATE without bookmarks would make the next run start from the beginning.
         assert [state for state in run.states if not state.get("bookmarks")] == []
 
-    def test_twice_has_the_effect_of_one_signal(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
+    def test_two_signals_have_the_effect_of_one(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, delay_seconds=LONG_SECONDS)]) as api:
             with running(tap, settings(api, page_size=10), tmp_path) as process:
                 process.read()
@@ -280,7 +280,7 @@ class TestASignalAtAnyStep:
             assert run.messages[-1]["type"] == "STATE"
             assert run.bookmark() == minute(10)
 
-    def test_that_another_thread_receives_ends_the_tap(self, settings: Settings, tmp_path: Path) -> None:
+    def test_a_signal_that_another_thread_receives_ends_the_tap(self, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, delay_seconds=LONG_SECONDS)]) as api:
             tap = python_runner(tmp_path, RECEIVED_BY_ANOTHER_THREAD)
             with running(tap, settings(api, page_size=10), tmp_path) as process:
@@ -291,9 +291,7 @@ class TestASignalAtAnyStep:
         assert run.exit_code == -signal.SIGTERM
         assert run.bookmark() == minute(10)
 
-    def test_after_the_closing_line_may_still_end_the_tap_but_loses_nothing(
-        self, settings: Settings, tmp_path: Path
-    ) -> None:
+    def test_a_signal_after_the_closing_line_loses_nothing(self, settings: Settings, tmp_path: Path) -> None:
         code = INTERRUPTED_AT.format(owner="tap_tuple.cli", name="flush_stdout", number=int(signal.SIGTERM))
         with Sandbox(CALLS) as api:
             run = python_runner(tmp_path, code)(settings(api))
@@ -306,7 +304,7 @@ class TestASlowReader:
     """The pipe to the target is full, and the tap waits until the target reads."""
 
     @pytest.mark.parametrize(("number", "env"), [*zip(SIGNALS, BOTH_BUFFERINGS, strict=True)])
-    def test_receives_whole_lines_and_the_last_state_after_a_signal(
+    def test_a_slow_reader_receives_whole_lines_and_the_last_state_after_a_signal(
         self,
         number: signal.Signals,
         env: dict[str, str] | None,
@@ -325,7 +323,7 @@ class TestASlowReader:
             assert_next_run_completes(run, api, tap, config)
 
     @pytest.mark.parametrize("env", BOTH_BUFFERINGS)
-    def test_that_pauses_for_less_than_the_grace_period_receives_the_last_state(
+    def test_a_reader_that_pauses_within_the_grace_period_receives_the_last_state(
         self, env: dict[str, str] | None, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(BULK) as api, running(tap, settings(api), tmp_path, env=env, pipe_bytes=4096) as process:
@@ -340,7 +338,7 @@ class TestASlowReader:
         assert all(not state.get("bookmarks", {}).get("calls") for state in run.states)
         assert run.messages[-1]["type"] == "STATE"
 
-    def test_that_reads_nothing_during_the_grace_period_does_not_keep_the_tap_alive(
+    def test_a_reader_that_reads_nothing_does_not_delay_the_exit_beyond_the_grace_period(
         self, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(BULK) as api, running(tap, settings(api), tmp_path, pipe_bytes=4096) as process:
@@ -350,9 +348,7 @@ class TestASlowReader:
             assert process.process.wait(GIVE_UP_SECONDS) == -signal.SIGTERM
             assert time.monotonic() - started_at > GRACE_SECONDS - 0.5
 
-    def test_with_a_non_blocking_pipe_receives_every_line(
-        self, tap: TapRunner, settings: Settings, tmp_path: Path
-    ) -> None:
+    def test_a_non_blocking_pipe_receives_every_line(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         reading_end, writing_end = os.pipe()
         os.set_blocking(writing_end, False)
         if SET_PIPE_BYTES:
@@ -369,7 +365,7 @@ class TestASlowReader:
         messages = [json.loads(line) for line in lines]
         assert {m["record"]["id"] for m in messages if m["type"] == "RECORD" and m["stream"] == "calls"} == BULK_IDS
 
-    def test_with_an_unbuffered_stdout_receives_every_line(self, tap_process: TapRunner, settings: Settings) -> None:
+    def test_an_unbuffered_stdout_receives_every_line(self, tap_process: TapRunner, settings: Settings) -> None:
         with Sandbox(BULK) as api:
             run = tap_process(settings(api), env={"PYTHONUNBUFFERED": "1"})
         assert run.exit_code == 0
@@ -396,7 +392,7 @@ class TestAStdoutThatCannotBeWritten:
     """The tap fails soon, with one sentence."""
 
     @pytest.mark.parametrize(("bytes_read", "env"), [(0, None), (1, BOTH_BUFFERINGS[1]), (300_000, None)])
-    def test_because_the_target_closed_it(
+    def test_a_pipe_that_the_target_closed_is_an_error(
         self, bytes_read: int, env: dict[str, str] | None, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(BULK) as api, running(tap, settings(api), tmp_path, env=env, pipe_bytes=4096) as process:
@@ -413,7 +409,7 @@ class TestAStdoutThatCannotBeWritten:
         assert len(api.requests) < 6
 
     @pytest.mark.parametrize("env", BOTH_BUFFERINGS)
-    def test_because_the_disk_is_full(
+    def test_a_full_disk_is_an_error(
         self, env: dict[str, str] | None, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS) as api, Path("/dev/full").open("wb") as full:
@@ -430,7 +426,7 @@ class TestAStdoutThatCannotBeWritten:
         assert_one_error(run.stderr.decode(), "Cannot write to stdout: No space left on device.")
 
     @pytest.mark.parametrize("arguments", [[], ["--discover"], ["--about"]])
-    def test_because_it_is_closed_from_the_start(
+    def test_a_stdout_that_is_closed_from_the_start_is_an_error(
         self, arguments: list[str], tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -491,7 +487,7 @@ def catalog_of_calls(config: dict[str, Any]) -> dict[str, Any]:
 class TestBatchMode:
     """A bookmark covers no more than the BATCH messages before it."""
 
-    def test_moves_the_bookmark_after_each_batch_that_it_covers(
+    def test_the_bookmark_moves_after_each_batch_that_it_covers(
         self, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -502,7 +498,7 @@ class TestBatchMode:
         assert_no_state_precedes_its_batches(run)
         assert len({json.dumps(state) for state in run.states}) > 2, "the bookmark moved only at the end"
 
-    def test_handles_a_page_that_is_out_of_order(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
+    def test_a_page_that_is_out_of_order_is_written(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, calls=lambda page: page[::-1])]) as api:
             run = tap(settings(api, page_size=10, **batching(tmp_path)))
         assert run.exit_code == 0
@@ -511,7 +507,7 @@ class TestBatchMode:
         assert_no_state_precedes_its_batches(run)
 
     @pytest.mark.parametrize("number", SIGNALS)
-    def test_can_be_interrupted(
+    def test_a_signal_during_a_batch_run_loses_nothing(
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS, faults=[Fault(on=3, delay_seconds=LONG_SECONDS)]) as api:
@@ -526,7 +522,7 @@ class TestBatchMode:
         assert following.exit_code == 0
         assert ids_in_batches(run) | ids_in_batches(following) == set(ALL)
 
-    def test_says_where_to_resume_after_a_signal_while_a_batch_is_written(
+    def test_a_signal_while_a_batch_is_written_logs_where_the_next_run_resumes(
         self, settings: Settings, tmp_path: Path
     ) -> None:
         code = INTERRUPTED_AT.format(owner="singer_sdk.Stream", name="_write_batch_message", number=15)
@@ -536,7 +532,7 @@ class TestBatchMode:
         assert "BATCH" in {message["type"] for message in run.messages}
         assert run.warnings[-1].endswith("No data was lost; the next run starts from the beginning.")
 
-    def test_can_fail(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
+    def test_a_failed_batch_run_loses_nothing(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=3, status=403)]) as api:
             config = settings(api, page_size=10, lookback_window=0, **batching(tmp_path))
             catalog = catalog_of_calls(config)

@@ -25,7 +25,7 @@ def requested(api: Sandbox, name: str) -> list[str]:
 
 
 class TestEnd:
-    def test_without_a_start_date_and_a_bookmark_the_whole_history_is_read_up_to_the_start_of_the_run(
+    def test_without_a_start_date_the_first_run_reads_the_history_up_to_its_own_start(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         before = datetime.now(timezone.utc) - timedelta(milliseconds=1)
@@ -103,7 +103,7 @@ class TestStart:
             ({"lookback_window": 10**40}, "2024-03-04T10:00:00.438Z", "1970-01-01T00:00:00.000Z"),
         ],
     )
-    def test_a_later_run_begins_at_the_bookmark_less_the_lookback_but_not_before_start_date(
+    def test_a_later_run_begins_a_lookback_window_before_the_bookmark_but_not_before_start_date(
         self, tap: InProcessTap, settings: Settings, config: dict[str, Any], bookmark: str, latest_since: str
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -133,7 +133,7 @@ class TestEmptyWindow:
             ({}, "2999-01-01T00:00:00.000Z"),
         ],
     )
-    def test_it_needs_no_request_and_leaves_the_bookmark(
+    def test_an_empty_window_needs_no_request_and_keeps_the_bookmark(
         self, tap: InProcessTap, settings: Settings, config: dict[str, Any], bookmark: str | None
     ) -> None:
         with Sandbox(CALLS) as api:

@@ -12,7 +12,7 @@ import yaml
 METADATA = Path(__file__).parent.parent.parent / "airbyte-connector" / "metadata.yaml"
 
 
-def test_the_metadata_are_valid() -> None:
+def test_the_metadata_is_valid() -> None:
     schema_file = resources.files("airbyte_connector_models") / "metadata" / "v0" / "ConnectorMetadataDefinitionV0.json"
     schema = json.loads(schema_file.read_text(encoding="utf-8"))
     validator = jsonschema.Draft7Validator(schema, format_checker=jsonschema.FormatChecker())

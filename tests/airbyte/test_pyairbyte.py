@@ -45,18 +45,18 @@ def assert_complete(cache: DuckDBCache, api: Sandbox) -> None:
 class TestConnection:
     """PyAirbyte checks a connection and its settings."""
 
-    def test_that_works_succeeds_with_one_request(self) -> None:
+    def test_a_working_connection_passes_with_one_request(self) -> None:
         with Sandbox(generate_calls(3)) as api:
             source(api).check()
             assert len(api.requests) == 1
 
-    def test_with_a_wrong_token_fails_and_names_the_reason(self) -> None:
+    def test_a_wrong_token_fails_with_the_reason(self) -> None:
         with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorCheckFailedError) as failure:
             source(api, auth_token="sk-tuple-wrong").check()
         assert "Authentication failed (401)" in str(failure.value.context)
         assert "sk-tuple-wrong" not in str(failure.value)
 
-    def test_with_an_invalid_setting_is_rejected_by_the_spec(self) -> None:
+    def test_an_invalid_setting_is_rejected_by_the_spec(self) -> None:
         with Sandbox() as api, pytest.raises(exceptions.AirbyteConnectorValidationFailedError):
             source(api, streams=None, page_size=1001).validate_config()
 
@@ -64,7 +64,7 @@ class TestConnection:
 class TestRead:
     """PyAirbyte reads, saves the states, and reads on from them."""
 
-    def test_resumes_from_the_saved_states(self, cache: DuckDBCache) -> None:
+    def test_a_read_resumes_from_the_saved_states(self, cache: DuckDBCache) -> None:
         with Sandbox(generate_calls(250)) as api:
             first = source(api, page_size=100).read(cache)
             records = len(expected(api, "calls")) + len(expected(api, "call_participations"))
@@ -80,7 +80,7 @@ class TestRead:
             assert second.processed_records < first.processed_records
             assert_complete(cache, api)
 
-    def test_finds_a_call_that_appeared_late_by_the_counts_in_the_saved_states(self, cache: DuckDBCache) -> None:
+    def test_a_late_call_is_found_by_the_counts_in_the_saved_states(self, cache: DuckDBCache) -> None:
         calls = generate_calls(250)
         with Sandbox([call for call in calls if call["id"] != calls[20]["id"]]) as api:
             source(api).read(cache)
@@ -88,7 +88,7 @@ class TestRead:
             source(api).read(cache)
             assert_complete(cache, api)
 
-    def test_keeps_the_totals_of_the_api_for_a_check_of_the_warehouse(self, cache: DuckDBCache) -> None:
+    def test_the_totals_of_the_api_are_loaded(self, cache: DuckDBCache) -> None:
         with Sandbox(generate_calls(50)) as api:
             source(api).read(cache)
             api.new_calls(5)
@@ -97,14 +97,14 @@ class TestRead:
         assert [totals[until] for until in sorted(totals)] == [50, 55]
         assert len(ids(cache, "calls")) == 55
 
-    def test_reads_everything_again_in_a_full_refresh(self, cache: DuckDBCache) -> None:
+    def test_a_full_refresh_reads_everything_again(self, cache: DuckDBCache) -> None:
         with Sandbox(generate_calls(100)) as api:
             first = source(api).read(cache)
             second = source(api).read(cache, force_full_refresh=True)
             assert second.processed_records == first.processed_records
             assert_complete(cache, api)
 
-    def test_reports_a_failure_and_completes_with_the_next_read(self, cache: DuckDBCache) -> None:
+    def test_a_failed_read_is_reported_and_the_next_read_completes(self, cache: DuckDBCache) -> None:
         with Sandbox(generate_calls(250), faults=[Fault(on=2, status=401)]) as api:
             with pytest.raises(exceptions.AirbyteConnectorFailedError):
                 source(api, page_size=100).read(cache)

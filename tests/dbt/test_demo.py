@@ -23,7 +23,7 @@ def models(database: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_answers_who_paired_which_pairs_are_due_and_how_newcomers_connect(duckdb_file: DuckDb) -> None:
+def test_make_models_prints_who_paired_which_pairs_are_due_and_how_newcomers_connect(duckdb_file: DuckDb) -> None:
     duckdb_file.run(team.tables())
     done = models(duckdb_file.path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -39,13 +39,13 @@ def test_answers_who_paired_which_pairs_are_due_and_how_newcomers_connect(duckdb
     assert done.stderr == ""
 
 
-def test_says_what_to_do_first_where_the_demo_has_not_run(tmp_path: Path) -> None:
+def test_without_the_demo_make_models_says_to_run_it_first(tmp_path: Path) -> None:
     done = models(tmp_path / "none.duckdb")
     assert done.returncode == 1
     assert "Run `make demo` first" in done.stderr
 
 
-def test_the_list_of_people_has_everybody_of_the_demo_and_one_who_never_pairs() -> None:
+def test_the_list_of_people_has_all_participants_of_the_demo_and_one_person_without_calls() -> None:
     with (ROOT / "demo" / "people.csv").open(encoding="utf-8") as file:
         listed = {row["email"] for row in csv.DictReader(file)}
     called = {stay["user"]["email"] for call in generate_calls(2500) for stay in call["call_participations"]}

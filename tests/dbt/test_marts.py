@@ -63,7 +63,7 @@ def test_calls_name_their_participants_by_the_main_address(built: Warehouse) -> 
     }
 
 
-def test_a_person_who_is_there_twice_counts_once_for_the_same_minute(built: Warehouse) -> None:
+def test_a_person_with_two_simultaneous_participations_counts_once_per_minute(built: Warehouse) -> None:
     rows = built.rows(
         "select participation_id, stay_seconds / 60 as stay, counted_seconds / 60 as counted,"
         " paired_seconds / 60 as paired from tuple_models.tuple__participations where call_id = 1"
@@ -76,7 +76,7 @@ def test_a_person_who_is_there_twice_counts_once_for_the_same_minute(built: Ware
     }
 
 
-def test_a_stay_without_beginning_end_or_person_has_no_hours(built: Warehouse) -> None:
+def test_a_participation_without_start_end_or_person_has_no_hours(built: Warehouse) -> None:
     rows = built.rows(
         "select participation_id, person_id, stay_seconds, counted_seconds, paired_seconds"
         " from tuple_models.tuple__participations where participation_id in (105, 107, 109)"
@@ -192,7 +192,7 @@ def test_people_have_names_teams_and_the_days_of_their_calls(built: Warehouse) -
     }
 
 
-def test_the_three_questions_have_answers_by_name(built: Warehouse) -> None:
+def test_the_three_analyses_return_names(built: Warehouse) -> None:
     compiled = built.dbt("compile", "--select", "path:analyses")
     answers = {
         node["name"]: [tuple(row.values()) for row in built.rows(node["compiled_code"])]

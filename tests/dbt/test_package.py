@@ -58,7 +58,7 @@ def test_an_anonymous_build_needs_a_salt(duckdb_file: DuckDb) -> None:
         assert "@" not in str(duckdb_file.rows(f"select * from tuple_models.{table}"))
 
 
-def test_tables_of_another_loader_under_other_names_without_a_list_of_people(
+def test_tables_of_another_loader_with_other_names_work_without_a_list_of_people(
     new_warehouse: Callable[[], Warehouse],
 ) -> None:
     warehouse = new_warehouse()
@@ -91,7 +91,7 @@ def test_tables_of_another_loader_under_other_names_without_a_list_of_people(
     assert week == {"members": 4, "pairs": 4}
 
 
-def test_freshness_tells_of_calls_and_runs_that_are_too_long_ago(new_warehouse: Callable[[], Warehouse]) -> None:
+def test_freshness_reports_calls_and_runs_that_are_too_old(new_warehouse: Callable[[], Warehouse]) -> None:
     warehouse = new_warehouse()
     warehouse.variables = {"tuple_has_call_counts": True}
     warehouse.run(team.tables())
@@ -156,7 +156,7 @@ def test_broken_tables_fail_the_tests_that_say_how(duckdb_file: DuckDb) -> None:
     }
 
 
-def test_no_row_of_a_pair_is_twice(whole: tuple[DuckDb, Built]) -> None:
+def test_no_pair_has_duplicate_rows(whole: tuple[DuckDb, Built]) -> None:
     warehouse, _ = whole
     warehouse.run("insert into tuple_models.tuple__pair_weeks select * from tuple_models.tuple__pair_weeks limit 1")
     failed = warehouse.dbt("test", "--select", "tuple__pair_weeks").failed()
@@ -184,7 +184,7 @@ def test_tables_without_rows_build(new_warehouse: Callable[[], Warehouse]) -> No
         assert warehouse.rows(f'select * from tuple_models."{table}"') == [], table
 
 
-def test_another_project_uses_the_package_with_variables_and_a_list_of_people_of_its_own(duckdb_file: DuckDb) -> None:
+def test_another_project_can_use_the_package_with_its_own_variables_and_people(duckdb_file: DuckDb) -> None:
     duckdb_file.run(team.tables(schema="raw_tuple"))
     project = duckdb_file.folder / "dbt"
     (project / "seeds").mkdir(parents=True)

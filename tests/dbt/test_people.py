@@ -34,7 +34,7 @@ def test_members_become_people_with_the_date_of_their_account(tmp_path: Path) ->
     assert "2 people, 2 of them new" in done.stdout
 
 
-def test_what_the_list_has_already_stays_as_it_is(tmp_path: Path) -> None:
+def test_existing_entries_of_the_list_are_kept(tmp_path: Path) -> None:
     kept = "bob@x.test,Bob,design,2020-01-01,bob.old@x.test\ncem@x.test,Cem Cey,design,,\n"
     (tmp_path / "people.csv").write_text(HEADER + kept, encoding="utf-8")
     done = convert(tmp_path, REPORT)
@@ -45,7 +45,7 @@ def test_what_the_list_has_already_stays_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("report", ["", "[]", {"members": []}, {"team_members": [{"email": "a@x.test"}]}])
-def test_another_file_is_refused_in_one_sentence_and_the_list_is_left_alone(tmp_path: Path, report: Any) -> None:
+def test_an_invalid_file_is_an_error_in_one_sentence_and_leaves_the_list_unchanged(tmp_path: Path, report: Any) -> None:
     (tmp_path / "people.csv").write_text(HEADER, encoding="utf-8")
     done = convert(tmp_path, report)
     assert done.returncode == 1

@@ -51,29 +51,29 @@ def missing(warehouse: Warehouse) -> Missing:
     return query
 
 
-def test_nothing_if_each_counted_call_is_loaded(missing: Missing) -> None:
+def test_nothing_is_reported_if_each_counted_call_is_loaded(missing: Missing) -> None:
     assert missing(["08:00", "09:30"], [("00:00", "09:00", 1), ("00:00", "10:00", 2)]) == []
 
 
-def test_the_span_between_two_counts_in_which_calls_are_missing(missing: Missing) -> None:
+def test_the_span_between_two_counts_in_which_calls_are_missing_is_reported(missing: Missing) -> None:
     counts = [("00:00", "09:00", 1), ("00:00", "10:00", 4), ("00:00", "11:00", 5), ("00:00", "12:00", 6)]
     assert missing(["08:00", "09:30", "10:30"], counts) == [("09:00", "10:00", 2), ("11:00", "12:00", 1)]
 
 
-def test_the_whole_counted_period_if_there_is_one_count(missing: Missing) -> None:
+def test_with_a_single_count_the_whole_period_is_reported(missing: Missing) -> None:
     assert missing(["08:00"], [("07:00", "09:00", 2)]) == [("07:00", "09:00", 1)]
 
 
-def test_a_call_at_the_beginning_of_a_period_belongs_to_it_and_one_at_its_end_does_not(missing: Missing) -> None:
+def test_a_period_includes_calls_at_its_beginning_but_not_at_its_end(missing: Missing) -> None:
     assert missing(["07:00", "08:59"], [("07:00", "09:00", 2)]) == []
     assert missing(["07:00", "09:00"], [("07:00", "09:00", 2), ("07:00", "09:01", 2)]) == [("07:00", "09:00", 1)]
 
 
-def test_nothing_for_a_call_that_became_visible_after_a_count(missing: Missing) -> None:
+def test_a_call_that_became_visible_after_a_count_is_not_reported(missing: Missing) -> None:
     assert missing(["08:00", "08:30", "09:30"], [("00:00", "09:00", 1), ("00:00", "10:00", 3)]) == []
 
 
-def test_nothing_for_a_call_that_tuple_deleted_after_it_was_loaded(missing: Missing) -> None:
+def test_a_call_that_tuple_deleted_after_it_was_loaded_is_not_reported(missing: Missing) -> None:
     assert missing(["08:00", "08:30"], [("00:00", "09:00", 2), ("00:00", "10:00", 1)]) == []
 
 
@@ -82,7 +82,7 @@ def test_a_call_that_tuple_deleted_later_does_not_hide_one_that_was_missing_befo
     assert missing(["08:00", "09:30"], counts) == [("00:00", "09:00", 1)]
 
 
-def test_runs_with_different_start_dates_are_compared_each_by_itself(missing: Missing) -> None:
+def test_runs_with_different_start_dates_are_compared_separately(missing: Missing) -> None:
     counts = [("00:00", "09:00", 2), ("08:00", "10:00", 2), ("08:00", "11:00", 4)]
     assert missing(["07:00", "08:30", "09:30", "10:30"], counts) == [("10:00", "11:00", 1)]
 

@@ -45,7 +45,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
         return {question: report.rows(question) for question in questions}, marts
 
 
-def test_hours_of_each_pair(answers: Answers) -> None:
+def test_the_hours_of_each_pair_are_equal(answers: Answers) -> None:
     report, marts = answers
     hours = {(row["person"], row["other"]): row["hours"] for row in report["who_with_whom"]}
     rows = marts.rows(
@@ -55,7 +55,7 @@ def test_hours_of_each_pair(answers: Answers) -> None:
     assert len(hours) > 100
 
 
-def test_hours_of_each_week(answers: Answers) -> None:
+def test_the_hours_of_each_week_are_equal(answers: Answers) -> None:
     report, marts = answers
     rows = marts.rows(
         "select week, sum(milliseconds) / 3600000 as hours from tuple_models.int_tuple__slices"
@@ -65,7 +65,7 @@ def test_hours_of_each_week(answers: Answers) -> None:
     assert {row["week"]: pytest.approx(row["hours"]) for row in rows} == weeks
 
 
-def test_numbers_of_calls_and_people(answers: Answers) -> None:
+def test_the_numbers_of_calls_and_people_are_equal(answers: Answers) -> None:
     report, marts = answers
     [facts] = report["facts"]
     [totals] = marts.rows(

@@ -87,9 +87,7 @@ every_view = pytest.mark.parametrize(
 
 
 @every_view
-def test_draws_every_row_of_every_chart_without_a_word_on_the_console_or_a_request(
-    page: Page, witness: Witness
-) -> None:
+def test_every_chart_draws_all_rows_without_console_output_or_requests(page: Page, witness: Witness) -> None:
     charts = witness.open(page)
     assert {name: len(chart["marks"]) for name, chart in charts.items()} == {
         name: len(page.rows(name)) for name in page.charts
@@ -103,7 +101,7 @@ def test_draws_every_row_of_every_chart_without_a_word_on_the_console_or_a_reque
 
 
 @every_view
-def test_stays_inside_the_window_and_lays_no_label_over_another(page: Page, witness: Witness) -> None:
+def test_the_page_fits_the_window_and_no_labels_overlap(page: Page, witness: Witness) -> None:
     charts = witness.open(page)
     viewport = witness.tab.viewport_size
     assert viewport
@@ -120,13 +118,13 @@ def test_stays_inside_the_window_and_lays_no_label_over_another(page: Page, witn
 
 
 @every_view
-def test_names_every_person_of_the_matrix_on_both_sides(page: Page, witness: Witness) -> None:
+def test_the_matrix_names_every_person_on_both_axes(page: Page, witness: Witness) -> None:
     labels = [label["text"] for label in witness.open(page)["who_with_whom"]["labels"]]
     assert sorted(labels) == sorted(page.matrix_order() * 2)
 
 
 @every_view
-def test_has_enough_contrast_for_text_and_bars(page: Page, witness: Witness) -> None:
+def test_text_and_bars_have_enough_contrast(page: Page, witness: Witness) -> None:
     charts = witness.open(page)
     ground = witness.tab.evaluate(BACKGROUND)
     colours = set(witness.tab.evaluate(TEXT_COLOURS))
@@ -137,13 +135,13 @@ def test_has_enough_contrast_for_text_and_bars(page: Page, witness: Witness) -> 
 
 
 @every_view
-def test_paints_each_step_of_the_matrix_in_a_colour_of_its_own(page: Page, witness: Witness) -> None:
+def test_each_step_of_the_matrix_has_its_own_colour(page: Page, witness: Witness) -> None:
     marks = witness.open(page)["who_with_whom"]["marks"]
     steps = {row["step"] for row in page.rows("who_with_whom")}
     assert len({mark["fill"] for mark in marks}) == len(steps) >= 4
 
 
-def test_turns_dark_and_light_with_the_system_while_open(page: Page, witness: Witness) -> None:
+def test_an_open_page_follows_the_colour_scheme_of_the_system(page: Page, witness: Witness) -> None:
     light = witness.open(page)["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
     witness.tab.emulate_media(color_scheme="dark")
     dark = witness.look()["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
@@ -152,13 +150,13 @@ def test_turns_dark_and_light_with_the_system_while_open(page: Page, witness: Wi
     assert light[0] != dark[0]
 
 
-def test_is_dark_on_white_on_paper(page: Page, witness: Witness) -> None:
+def test_a_printed_page_is_dark_on_white(page: Page, witness: Witness) -> None:
     witness.tab.emulate_media(color_scheme="dark", media="print")
     witness.open(page)
     assert _luminance(witness.tab.evaluate(BACKGROUND)) > 0.9
 
 
-def test_redraws_when_the_window_gets_narrow(page: Page, witness: Witness) -> None:
+def test_the_page_is_redrawn_when_the_window_becomes_narrow(page: Page, witness: Witness) -> None:
     witness.open(page)
     witness.tab.set_viewport_size({"width": 400, "height": 900})
     # Playwright's own way to wait for a condition needs `eval`, which the page forbids.
@@ -172,7 +170,7 @@ def test_redraws_when_the_window_gets_narrow(page: Page, witness: Witness) -> No
     assert witness.complaints == []
 
 
-def test_says_in_words_what_the_mouse_is_on(page: Page, witness: Witness) -> None:
+def test_a_tooltip_describes_what_the_mouse_points_to(page: Page, witness: Witness) -> None:
     witness.open(page)
     witness.tab.locator("#who_with_whom .mark-rect.role-mark path").first.hover()
     tooltip = witness.tab.locator("#tooltip")
@@ -183,7 +181,7 @@ def test_says_in_words_what_the_mouse_is_on(page: Page, witness: Witness) -> Non
     tooltip.wait_for(state="hidden")
 
 
-def test_shows_markup_in_an_address_as_text(witness: Witness, tmp_path: Path) -> None:
+def test_markup_in_an_address_is_shown_as_text(witness: Witness, tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=console.log(1)>@evil.test"
     page = build(
         write_database(tmp_path / "evil.duckdb", [call(1, "2026-06-01 09:00", 30, "a@b.test", evil, "c@d.test")])
@@ -194,7 +192,7 @@ def test_shows_markup_in_an_address_as_text(witness: Witness, tmp_path: Path) ->
     assert witness.requests == [page.path.as_uri()]
 
 
-def test_draws_a_single_short_call(witness: Witness, tmp_path: Path) -> None:
+def test_a_single_short_call_is_drawn(witness: Witness, tmp_path: Path) -> None:
     page = build(write_database(tmp_path / "one.duckdb", [call(1, "2026-06-01 09:00", 5, "a@b.test", "c@d.test")]))
     charts = witness.open(page)
     assert len(charts["who_with_whom"]["marks"]) == 2

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_an_anonymous_page_holds_no_name_and_no_address(
+def test_an_anonymous_page_contains_no_names_and_no_addresses(
     database: Path, calls: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     page = build(database, "--anonymous", "--key-file", tmp_path / "secret.key", "--output", tmp_path / "page.html")
@@ -28,12 +28,12 @@ def test_an_anonymous_page_holds_no_name_and_no_address(
             assert not re.search(rf"\b{word}\b", text), word
 
 
-def test_the_same_page_with_names_does_hold_them(page: Page) -> None:
+def test_the_same_page_with_names_contains_them(page: Page) -> None:
     assert "Yuki Tanaka" in page.matrix_order()
     assert "@" not in str(page.charts)
 
 
-def test_pseudonyms_stay_the_same_when_somebody_joins_the_team(tmp_path: Path) -> None:
+def test_pseudonyms_stay_the_same_when_a_person_joins_the_team(tmp_path: Path) -> None:
     before = Pseudonyms(["ann@x.test", "bob@x.test"], read_or_make_key(tmp_path / "secret.key"))
     after = Pseudonyms(["aaron@x.test", "ann@x.test", "bob@x.test"], read_or_make_key(tmp_path / "secret.key"))
     assert [before[email] for email in ("ann@x.test", "bob@x.test")] == [
@@ -41,7 +41,7 @@ def test_pseudonyms_stay_the_same_when_somebody_joins_the_team(tmp_path: Path) -
     ]
 
 
-def test_the_key_is_its_owners_alone_to_read(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_key(tmp_path: Path) -> None:
     read_or_make_key(tmp_path / "new" / "secret.key")
     assert (tmp_path / "new" / "secret.key").stat().st_mode & 0o777 == 0o600
 
@@ -52,7 +52,7 @@ def test_pseudonyms_depend_on_the_key() -> None:
     assert [one[email] for email in people] != [other[email] for email in people]
 
 
-def test_everybody_has_a_pseudonym_of_their_own() -> None:
+def test_each_person_has_a_different_pseudonym() -> None:
     """Three hundred people, several of whom get the same two words."""
     people = [f"person{number}@x.test" for number in range(300)]
     pseudonyms = Pseudonyms(people, b"key")
@@ -74,5 +74,5 @@ def test_everybody_has_a_pseudonym_of_their_own() -> None:
         ("no address", "no address"),
     ],
 )
-def test_a_name_is_taken_from_the_address_where_that_is_plain(email: str, label: str) -> None:
+def test_a_name_is_derived_from_an_address_that_contains_one(email: str, label: str) -> None:
     assert Labels([email, "ann@x.test", "bob@x.test"])[email] == label

@@ -57,12 +57,16 @@ def comings_and_goings() -> list[dict[str, Any]]:
     ]
 
 
-def test_the_matrix_counts_a_moment_together_once(tmp_path: Path, comings_and_goings: list[dict[str, Any]]) -> None:
+def test_the_matrix_counts_simultaneous_time_of_a_pair_once(
+    tmp_path: Path, comings_and_goings: list[dict[str, Any]]
+) -> None:
     pairs = {(row["person"], row["other"]): row["hours"] for row in ask(tmp_path, comings_and_goings, "who_with_whom")}
     assert pairs == pytest.approx(hours_by_pair(comings_and_goings))
 
 
-def test_weeks_count_the_time_with_two_or_more_once(tmp_path: Path, comings_and_goings: list[dict[str, Any]]) -> None:
+def test_weeks_count_the_time_with_two_or_more_people_once(
+    tmp_path: Path, comings_and_goings: list[dict[str, Any]]
+) -> None:
     weeks = ask(tmp_path, comings_and_goings, "hours_a_week")
     # 9:10 to 9:52 and 10:01 to 10:27; then 23:55 to 0:15.
     assert [(week["week"], round(week["hours"] * 60, 6)) for week in weeks] == [
@@ -71,7 +75,7 @@ def test_weeks_count_the_time_with_two_or_more_once(tmp_path: Path, comings_and_
     ]
 
 
-def test_a_week_without_calls_is_a_gap_and_not_missing(tmp_path: Path) -> None:
+def test_a_week_without_calls_has_zero_hours(tmp_path: Path) -> None:
     people = "a@x.test", "b@x.test"
     calls = [call(1, f"{MONDAY} 09:00", 60, *people), call(2, "2026-06-19 09:00", 60, *people)]
     weeks = ask(tmp_path, calls, "hours_a_week")
@@ -79,7 +83,7 @@ def test_a_week_without_calls_is_a_gap_and_not_missing(tmp_path: Path) -> None:
     assert not any(week["cut_short"] for week in weeks)
 
 
-def test_weeks_in_which_the_data_begin_and_end_are_marked(tmp_path: Path) -> None:
+def test_the_first_and_last_weeks_are_marked_as_partial(tmp_path: Path) -> None:
     calls = [
         call(number, f"2026-06-{day:02} 09:00", 60, "a@x.test", "b@x.test") for number, day in enumerate((2, 9, 17))
     ]
@@ -104,7 +108,7 @@ def test_hours_follow_the_clock_of_the_time_zone(
     assert {(row["weekday"], row["hour"]): row["hours"] * 60 for row in rows} == expected
 
 
-def test_the_night_the_clocks_go_back_has_its_hour_twice(tmp_path: Path) -> None:
+def test_the_repeated_hour_at_the_end_of_daylight_saving_time_counts_twice(tmp_path: Path) -> None:
     calls = [call(1, "2026-10-24 23:30", 150, "a@x.test", "b@x.test")]
     rows = ask(tmp_path, calls, "hours_of_the_week", "Europe/Berlin")
     assert {row["hour"]: row["hours"] * 60 for row in rows} == {1: 30, 2: 120}
@@ -126,7 +130,7 @@ def test_calls_are_counted_by_length_and_by_people(tmp_path: Path) -> None:
     assert sizes == {1: 1, 2: 3, 3: 1}
 
 
-def test_teams_stand_together_in_the_matrix() -> None:
+def test_people_of_a_team_are_adjacent_in_the_matrix() -> None:
     """Three teams whose names alternate in the alphabet; one person works with all of them."""
     names = ["abe", "ben", "cid", "dan", "eva", "fay", "gus", "hal", "ian", "joe", "kim", "lea"]
     teams = [names[start::3] for start in range(3)]
@@ -146,7 +150,7 @@ def test_the_order_of_the_matrix_does_not_depend_on_the_order_of_the_rows() -> N
     assert seriate(hours) == seriate(backwards)
 
 
-def test_reads_tables_of_another_schema(tmp_path: Path) -> None:
+def test_tables_in_another_schema_can_be_read(tmp_path: Path) -> None:
     calls = [call(1, f"{MONDAY} 09:00", 60, "a@x.test", "b@x.test")]
     with Warehouse(write_database(tmp_path / "w.duckdb", calls, schema="raw tuple"), "raw tuple", "UTC") as warehouse:
         assert warehouse.rows("who_with_whom")

@@ -25,33 +25,33 @@ def refusal(*arguments: str | Path) -> str:
     return done.stderr
 
 
-def test_a_missing_database(tmp_path: Path) -> None:
+def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
     assert "There is no database" in refusal(tmp_path / "none.duckdb")
 
 
-def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "not.duckdb"
     path.write_text("not a database " * 1000)
     assert "not.duckdb cannot be read" in refusal(path)
 
 
-def test_a_database_without_the_tables(tmp_path: Path) -> None:
+def test_a_database_without_the_tables_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "empty.duckdb"
     duckdb.connect(str(path)).close()
     assert "has no table call_participations and no calls in schema tuple" in refusal(path)
 
 
-def test_tables_in_which_nobody_met(tmp_path: Path) -> None:
+def test_tables_without_pairs_are_an_error(tmp_path: Path) -> None:
     path = write_database(tmp_path / "w.duckdb", [call(1, "2026-06-01 09:00", 60, "a@x.test")])
     assert "holds no call in which two people met" in refusal(path)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berln", "'; drop table calls; --"])
-def test_a_time_zone_that_does_not_exist(database: Path, zone: str) -> None:
+def test_an_unknown_time_zone_is_an_error(database: Path, zone: str) -> None:
     assert f"There is no time zone {zone}" in refusal(database, "--time-zone", zone)
 
 
-def test_the_demo_is_pointed_to_where_it_has_not_run(tmp_path: Path) -> None:
+def test_without_the_demo_the_error_says_to_run_it(tmp_path: Path) -> None:
     """In a checkout of the report alone."""
     copy = tmp_path / "examples" / "pairing-report"
     shutil.copytree(REPORT, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_says_that_people_of_example_com_are_invented(page: Page) -> None:
+def test_the_page_says_that_people_of_example_com_are_invented(page: Page) -> None:
     assert "These people and calls are invented" in page.words
 
 
-def test_says_of_others_in_which_time_zone_and_what_was_left_out(tmp_path: Path) -> None:
+def test_the_page_of_real_people_names_the_time_zone_and_what_was_left_out(tmp_path: Path) -> None:
     calls = [
         call(1, "2026-06-01 09:00", 60, "a@x.test", "b@example.com"),
         call_of_stays(2, ("a@x.test", "2026-06-01 11:00", 60), ("b@example.com", "2026-06-01 11:00", None)),
@@ -32,11 +32,11 @@ def test_says_of_others_in_which_time_zone_and_what_was_left_out(tmp_path: Path)
     assert "invented" not in page.words
 
 
-def test_the_same_calls_give_the_same_page(database: Path, page: Page, tmp_path: Path) -> None:
+def test_the_same_calls_produce_the_same_page(database: Path, page: Page, tmp_path: Path) -> None:
     assert build(database, "--output", tmp_path / "again.html").html == page.html
 
 
-def test_names_the_licences_of_what_the_page_holds(page: Page) -> None:
+def test_the_page_names_the_licences_of_its_components(page: Page) -> None:
     assert "University of Washington Interactive Data Lab" in page.html
     assert "Copyright 2010-2026 Mike Bostock" in page.html
 
@@ -49,13 +49,15 @@ def test_names_the_licences_of_what_the_page_holds(page: Page) -> None:
         ({5: 2}, "5:00 and 6:00"),
     ],
 )
-def test_the_hours_named_are_the_fewest_in_a_row_that_hold_half(busy_hours: dict[int, float], between: str) -> None:
+def test_the_busy_hours_are_the_shortest_range_with_half_of_the_hours(
+    busy_hours: dict[int, float], between: str
+) -> None:
     rows = [{"weekday": 1, "hour": hour, "hours": hours} for hour, hours in busy_hours.items()]
     title, _ = sentences.hours_of_the_week(rows, "UTC")
     assert title == f"Half of all pairing happens between {between} UTC"
 
 
-def test_the_period_names_the_year_once_where_there_is_one() -> None:
+def test_a_period_within_one_year_names_it_once() -> None:
     facts = {"first_day": date(2025, 12, 1), "last_day": date(2026, 1, 9)}
     assert sentences.period(facts, "UTC") == "1 December 2025 to 9 January 2026 (UTC)"
     facts["first_day"] = date(2026, 1, 2)
@@ -70,5 +72,5 @@ def test_the_period_names_the_year_once_where_there_is_one() -> None:
         ([*range(1, 101)], ["under 40 h", "40 to 60", "60 to 80", "80 to 90", "90 h and more"]),
     ],
 )
-def test_steps_of_colour_lie_between_round_bounds(amounts: list[float], labels: list[str]) -> None:
+def test_the_colour_steps_have_round_bounds(amounts: list[float], labels: list[str]) -> None:
     assert Steps(amounts, "h").labels() == labels

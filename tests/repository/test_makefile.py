@@ -18,7 +18,7 @@ REMOVED = (
 )
 
 
-def test_clean_removes_what_the_build_made_and_nothing_of_the_users(tmp_path: Path) -> None:
+def test_make_clean_removes_only_build_files(tmp_path: Path) -> None:
     shutil.copy(MAKEFILE, tmp_path)
     for name in (*KEPT, *REMOVED):
         path = tmp_path / name

@@ -19,9 +19,7 @@ PAGE = "dbt.md"
 SECTION = "With Meltano"
 
 
-def test_meltano_and_dbt_alone_build_the_models_and_a_test_that_fails_stops_the_run(
-    project: Project, api: Sandbox
-) -> None:
+def test_meltano_builds_the_models_and_a_failing_test_stops_the_run(project: Project, api: Sandbox) -> None:
     shutil.copytree(ROOT / "dbt", project.folder / "dbt", ignore=shutil.ignore_patterns("target", "logs"))
     project.follow(PAGE, SECTION)
     assert built(project) == expected(api)

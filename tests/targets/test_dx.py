@@ -127,7 +127,7 @@ def writer(project: Project, database: Database) -> Database:
     return writer
 
 
-def test_dx_takes_both_tables_with_the_few_rights_it_gives_and_answers_the_page_s_questions(
+def test_the_page_loads_both_tables_with_the_rights_that_dx_grants_and_its_queries_run(
     project: Project, writer: Database, api: Sandbox
 ) -> None:
     project.follow(PAGE, "The pipeline")
@@ -168,7 +168,7 @@ def test_dx_takes_both_tables_with_the_few_rights_it_gives_and_answers_the_page_
     ]
 
 
-def test_the_loader_refuses_the_url_as_dx_shows_it(project: Project, writer: Database) -> None:
+def test_the_loader_rejects_the_url_in_the_form_that_dx_shows(project: Project, writer: Database) -> None:
     path = project.folder / ".env"
     path.write_text(path.read_text("utf-8").replace("postgresql+psycopg://", "postgres://"), "utf-8")
     project.put(next(block.text for block in blocks(PAGE) if block.language == "yaml"))

@@ -58,12 +58,12 @@ def test_each_command_of_the_readme_is_run_here() -> None:
     assert len(BLOCKS) == 5
 
 
-def test_with_meltano_the_calls_are_in_a_database(project: Project, api: Sandbox) -> None:
+def test_the_meltano_commands_load_the_calls_into_a_database(project: Project, api: Sandbox) -> None:
     project.shell(commands("meltano install"))
     assert project.duckdb("select count(*) as calls from tuple.calls") == [{"calls": len(api.calls)}]
 
 
-def test_with_a_pipe_the_calls_are_in_files_and_the_next_run_resumes(checkout: Project, api: Sandbox) -> None:
+def test_the_pipe_writes_the_calls_to_files_and_the_next_run_resumes(checkout: Project, api: Sandbox) -> None:
     checkout.variables |= {"TAP_TUPLE_API_URL": api.url, "TAP_TUPLE_LOOKBACK_WINDOW": "0"}
     checkout.shell(commands("pip install"))
     for new in (0, 3):
@@ -74,7 +74,7 @@ def test_with_a_pipe_the_calls_are_in_files_and_the_next_run_resumes(checkout: P
     assert state["bookmarks"]["calls"]["replication_key_value"] == api.calls[-1]["ended_at"]
 
 
-def test_as_an_airbyte_source_the_calls_are_records(checkout: Project, api: Sandbox) -> None:
+def test_the_airbyte_commands_write_the_calls_as_records(checkout: Project, api: Sandbox) -> None:
     folder = checkout.folder
     (folder / "config.json").write_text(json.dumps({"auth_token": DEFAULT_TOKEN, "api_url": api.url}), "utf-8")
     checkout.shell("pip install --quiet .")

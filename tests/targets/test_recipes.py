@@ -84,7 +84,7 @@ def test_several_teams_load_each_with_its_own_token_into_its_own_schema(project:
         assert inherited["auth_token"] == DEFAULT_TOKEN, "the page warns of this"
 
 
-def test_hashed_addresses_are_all_that_is_left_of_them_in_both_streams(project: Project, api: Sandbox) -> None:
+def test_both_streams_contain_only_hashed_addresses(project: Project, api: Sandbox) -> None:
     salt = "0123456789abcdef" * 2
     api.add({**api.calls[-1], "id": 1, "call_participations": [{"id": 1, "user": None}]})
     api.add({**api.calls[-1], "id": 2, "call_participations": []})
@@ -188,9 +188,7 @@ def cron(installed_home: Path, tmp_path: Path, database: Database) -> Callable[[
     return make
 
 
-def test_cron_loads_what_is_new_and_says_nothing(
-    cron: Callable[[Sandbox], Cron], database: Database, api: Sandbox
-) -> None:
+def test_cron_loads_new_calls_without_output(cron: Callable[[Sandbox], Cron], database: Database, api: Sandbox) -> None:
     it = cron(api)
     assert it.mail() == "", it.log
     in_postgres(database, "tuple.calls", "tuple.call_participations", api)
@@ -202,9 +200,7 @@ def test_cron_loads_what_is_new_and_says_nothing(
     assert not (it.folder / "state.json.new").exists()
 
 
-def test_cron_reports_a_failed_tap_and_keeps_what_the_target_has_written(
-    cron: Callable[[Sandbox], Cron], database: Database
-) -> None:
+def test_cron_reports_a_failed_tap_and_keeps_the_progress(cron: Callable[[Sandbox], Cron], database: Database) -> None:
     refused = Fault(on=3, status=401)
     with Sandbox(generate_calls(120), faults=[refused]) as api:
         it = cron(api)
@@ -218,9 +214,7 @@ def test_cron_reports_a_failed_tap_and_keeps_what_the_target_has_written(
         in_postgres(database, "tuple.calls", "tuple.call_participations", api)
 
 
-def test_cron_starts_from_a_whole_state_when_everything_was_killed(
-    cron: Callable[[Sandbox], Cron], database: Database
-) -> None:
+def test_cron_resumes_from_a_complete_state_after_a_kill(cron: Callable[[Sandbox], Cron], database: Database) -> None:
     middle = threading.Event()
     held = Fault(on=2, run=lambda _: middle.set(), delay_seconds=120)
     with Sandbox(generate_calls(120), faults=[held]) as api:
@@ -237,7 +231,7 @@ def test_cron_starts_from_a_whole_state_when_everything_was_killed(
         in_postgres(database, "tuple.calls", "tuple.call_participations", api)
 
 
-def test_cron_does_not_start_beside_a_run_that_is_still_going(cron: Callable[[Sandbox], Cron], api: Sandbox) -> None:
+def test_cron_does_not_start_while_another_run_is_active(cron: Callable[[Sandbox], Cron], api: Sandbox) -> None:
     it = cron(api)
     with (it.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

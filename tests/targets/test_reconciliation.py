@@ -54,7 +54,7 @@ def ids_between(api: Sandbox, begin: str, end: str) -> list[int]:
     return [call["id"] for call in api.calls if begin <= call["ended_at"] < end]
 
 
-def test_deleted_rows_are_reported_and_a_repair_by_the_page_brings_them_back(
+def test_deleted_rows_are_reported_and_the_documented_repair_restores_them(
     project: Project, database: Database, api: Sandbox
 ) -> None:
     project.variables |= database.target_variables
@@ -107,9 +107,7 @@ def load(
     return run
 
 
-def test_duckdb_reports_deleted_rows_and_nothing_else(
-    load: Callable[[DuckDb], None], tmp_path: Path, api: Sandbox
-) -> None:
+def test_duckdb_reports_only_deleted_rows(load: Callable[[DuckDb], None], tmp_path: Path, api: Sandbox) -> None:
     warehouse = DuckDb(tmp_path)
     load(warehouse)
     assert reported(warehouse.query) == []
@@ -122,7 +120,7 @@ def test_duckdb_reports_deleted_rows_and_nothing_else(
     assert len(warehouse.query(SQL["Participations in DuckDB"])) == 1
 
 
-def test_a_target_that_loses_a_row_of_each_batch_and_exits_with_0_is_found(
+def test_a_target_that_loses_rows_but_exits_with_0_is_detected(
     load: Callable[[DuckDb], None], tmp_path: Path, api: Sandbox
 ) -> None:
     warehouse = DuckDb(tmp_path)

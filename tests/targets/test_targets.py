@@ -43,7 +43,7 @@ def holds_what_the_api_holds(warehouse: Warehouse, api: Sandbox) -> None:
         assert found == rows, stream
 
 
-def test_two_runs_load_every_row_and_the_second_reads_just_the_lookback_and_what_is_new(
+def test_two_runs_load_every_row_and_the_second_reads_only_new_calls_and_the_lookback(
     pipe: Pipe, warehouse: Warehouse, settings: Callable[..., dict[str, Any]]
 ) -> None:
     with Sandbox(generate_calls(CALLS)) as api:
@@ -71,7 +71,7 @@ def test_two_runs_load_every_row_and_the_second_reads_just_the_lookback_and_what
         }
 
 
-def test_postgres_has_a_call_that_changed_within_the_lookback_once_and_as_it_is_now(
+def test_postgres_has_the_current_version_of_a_call_that_changed_within_the_lookback_window(
     tap: TapRunner, database: Database, settings: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     warehouse = Postgres(database)
@@ -124,7 +124,7 @@ def _holds_a_part(load: Load, warehouse: Warehouse, api: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("flush_all_streams", [True, False])
-def test_a_state_that_pipelinewise_writes_in_the_middle_covers_only_rows_that_it_has_loaded(
+def test_a_state_that_pipelinewise_emits_during_a_run_covers_only_loaded_rows(
     tap: TapRunner,
     database: Database,
     settings: Callable[..., dict[str, Any]],

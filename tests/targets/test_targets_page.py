@@ -50,7 +50,7 @@ def test_the_table_says_which_targets_upsert() -> None:
         assert loads_by[name] == ("upsert" if kind.upserts else "append")
 
 
-def test_each_recipe_is_run_here_or_says_that_it_is_not() -> None:
+def test_each_recipe_is_tested_or_says_that_it_is_not() -> None:
     sections = dict(re.findall(r"^## (.+?)\n\n(.+?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
     recipes = {found.section for found in blocks(PAGE) if found.language == "yaml"}
     assert recipes == {*RECIPES, *NOT_RUN}
