@@ -1,4 +1,4 @@
-"""Runs the suite with each Python that the project supports and this machine has, and says which were run."""
+"""Runs the tests with each supported Python that is installed, and prints which ones were used."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def interpreter(version: str) -> str | None:
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates += sorted(map(str, pyenv.glob(f"versions/{version}.*/bin/python3")))
     for candidate in candidates:
-        # A shim of pyenv is on PATH even where no interpreter is behind it.
+        # A pyenv shim is on PATH even if its version is not installed.
         if candidate and subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
             return candidate
     return None
 
 
 def environment(version: str, python: str) -> Path:
-    """Return the Python of an environment with the tap and what its tests need."""
+    """Return the Python of an environment with the tap and its test dependencies."""
     folder = ROOT / f".venv-python{version}"
     installed = folder / ".installed"
     inside = folder / "bin" / "python"

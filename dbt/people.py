@@ -2,8 +2,8 @@
 
     python dbt/people.py usage-report.json dbt/seeds/people.csv
 
-New members are added with their name, and with the date of their account as `start_date`. What the list has already,
-such as teams and aliases, stays as it is. The report's format: https://docs.tuple.app/team-management/exporting-team-usage
+New members are added with their name, and with the date of their account as `start_date`. Existing entries, including
+teams and aliases, do not change. The report's format: https://docs.tuple.app/team-management/exporting-team-usage
 """
 
 from __future__ import annotations

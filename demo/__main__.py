@@ -1,7 +1,7 @@
-"""Load the sandbox's calls into DuckDB with Meltano, twice, and check that nothing is missing.
+"""Loads the sandbox's calls into DuckDB with Meltano, twice, and checks that nothing is missing.
 
-Before the second run, new calls appear, and one that ended two days earlier. `make demo` runs it in an environment that
-has Meltano and DuckDB.
+Before the second run, new calls appear, one of which ended two days earlier. `make demo` runs this module in an
+environment with Meltano and DuckDB.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIMESTAMPS = ("started_at", "ended_at", "joined_at", "left_at")
 
 
 def main() -> None:
-    """Run the demo. It leaves the database, and nothing running."""
+    """Run the demo. The database remains; all processes end."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     print("Installing the tap and target-duckdb with Meltano …", flush=True)
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _history() -> list[dict[str, Any]]:
-    """Return the calls of a team that two people have joined recently."""
+    """Return the calls of a team with two people who have joined recently."""
     joined = (datetime.now(timezone.utc) - timedelta(days=45)).isoformat()
     return [
         call
@@ -101,7 +101,7 @@ def _load(environment: dict[str, str], api: Sandbox, what: str) -> None:
     _meltano(environment, "run", "calls-to-duckdb")
     print(f"Loaded {what} in {len(api.requests) - before} requests.", flush=True)
     for line in LOG.read_text().splitlines()[lines_before:]:
-        if "Recovered" in line or "reading again" in line:
+        if "Recovered" in line or "re-reading" in line:
             print(f"  log: {line.split('tap-tuple', 1)[-1].strip()}", flush=True)
 
 

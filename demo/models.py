@@ -27,10 +27,10 @@ ROWS = 12
 
 
 def main() -> None:
-    """Build the models and print the results. An argument selects another database than the demo's."""
+    """Build the models and print the results. The optional argument is the path of another database."""
     [database] = map(Path, sys.argv[1:]) if sys.argv[1:] else [DATABASE]
     if not database.exists():
-        sys.exit(f"There is no database {_short(database)}. Run `make demo` first: it fills it.")
+        sys.exit(f"Database {_short(database)} not found. Run `make demo` first to create it.")
     # A copy of the package, with the demo's list of people.
     project = database.parent / "dbt"
     shutil.rmtree(project, ignore_errors=True)
@@ -42,8 +42,8 @@ def main() -> None:
     built = _dbt(project, "build")
     print(f"Built {sum(result.node.resource_type == 'model' for result in built)} models. All their tests passed.")
     for name, question in QUESTIONS.items():
-        [answer] = _dbt(project, "show", "--select", name, "--limit", "-1")
-        table = answer.agate_table
+        [result] = _dbt(project, "show", "--select", name, "--limit", "-1")
+        table = result.agate_table
         print(f"\n{question}\n\n{_text(table.column_names, [tuple(row) for row in table.rows])}")
     print(f"\nThe tables: {_short(database)} (schema tuple_models)")
 

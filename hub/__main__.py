@@ -1,4 +1,4 @@
-"""Writes the tap's definition for MeltanoHub: what `--about` says of the tap, and the fields that it lacks."""
+"""Writes the tap's definition for MeltanoHub: the output of `--about`, and the fields that it lacks."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def definition() -> dict[str, Any]:
         "supported_python_versions": about["supported_python_versions"],
         "capabilities": sorted(about["capabilities"]),
         "settings_group_validation": [settings.get("required", [])],
-        # A setting with a dot is a part of an object, which is a setting itself.
+        # A setting with a dot in its name is part of an object, which is also listed.
         "settings": [_setting(name, schema) for name, schema in settings["properties"].items() if "." not in name],
     }
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a setting as MeltanoHub has it."""
+    """Return a setting in MeltanoHub's format."""
     [json_type] = {*([schema["type"]] if isinstance(schema["type"], str) else schema["type"])} - {"null"}
     setting = {"name": name, "label": schema["title"], "kind": KINDS.get(json_type, json_type)}
     if schema.get("secret"):

@@ -23,8 +23,8 @@ def main() -> None:
     """Build the page that the command line specifies; exit with one sentence if that fails."""
     options = _parser().parse_args()
     if not options.database.exists():
-        hint = " Run `make demo` first: it fills it." if options.database == DEMO_DATABASE else ""
-        sys.exit(f"There is no database {_short(options.database)}.{hint}")
+        hint = " Run `make demo` first to create it." if options.database == DEMO_DATABASE else ""
+        sys.exit(f"Database {_short(options.database)} not found.{hint}")
     try:
         with Warehouse(options.database, options.schema, options.time_zone) as warehouse:
             people = warehouse.people()
@@ -39,21 +39,23 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pairing-report", description="Builds one HTML page about how a team pairs.")
     parser.add_argument(
-        "database", nargs="?", type=Path, default=DEMO_DATABASE, help="a DuckDB file (default: that of the demo)"
+        "database", nargs="?", type=Path, default=DEMO_DATABASE, help="the DuckDB file to read (default: the demo's)"
     )
-    parser.add_argument("--schema", default="tuple", help="where the tap's two tables are (default: %(default)s)")
+    parser.add_argument("--schema", default="tuple", help="the schema of the tap's tables (default: %(default)s)")
     parser.add_argument(
-        "--time-zone", default="UTC", help="whose clock the hours and weeks follow, as Europe/Berlin (default: UTC)"
+        "--time-zone", default="UTC", help="the time zone for hours and weeks, e.g. Europe/Berlin (default: UTC)"
     )
-    parser.add_argument("--anonymous", action="store_true", help="pseudonyms, the same in each report, for all names")
+    parser.add_argument(
+        "--anonymous", action="store_true", help="replace all names with pseudonyms, which are the same in every report"
+    )
     parser.add_argument(
         "--key-file",
         type=Path,
         default=KEY,
-        help="holds the secret the pseudonyms come from; made when missing (default: output/pairing-report.key)",
+        help="the file with the secret for the pseudonyms, created if missing (default: output/pairing-report.key)",
     )
     parser.add_argument(
-        "--output", type=Path, default=PAGE, help="the page to write (default: output/pairing-report.html)"
+        "--output", type=Path, default=PAGE, help="the HTML file to write (default: output/pairing-report.html)"
     )
     return parser
 

@@ -1,4 +1,4 @@
-"""The names in the report: taken from the e-mail addresses, or pseudonyms."""
+"""The names in the report: derived from the e-mail addresses, or pseudonyms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Given name and surname, as in `mei.chen` or `jean-luc.picard`.
 _FULL_NAME = re.compile(r"[^\W\d_]{2,}([._-][^\W\d_]{2,})+")
 
-# These words judge nobody, and are not names of people.
+# Words without connotations that are not names of people.
 _MATERIALS = """
     Alder Almond Azure Balsa Bamboo Basalt Beech Birch Bronze Cedar Chalk Clay Clover Cobalt Cocoa Copper Cork Cotton
     Denim Elm Fern Flax Flint Granite Hemp Indigo Larch Lava Lemon Lilac Lime Linen Maple Marble Mint Moss Mustard Oak
@@ -29,7 +29,7 @@ _BIRDS = """
 
 
 class Labels:
-    """Names such as `Mei Chen` for `mei.chen@example.com`; the whole address if that is not possible or not unique.
+    """Names such as `Mei Chen` for `mei.chen@example.com`; the whole address if no unique name can be derived.
 
     Args:
         people: All e-mail addresses.
@@ -56,7 +56,7 @@ def _short(email: str) -> str:
 class Pseudonyms:
     """Two words for each person, the same in every report that is made with the same key.
 
-    Without the key, nobody can find out whose pseudonym it is, even by trying the addresses of all colleagues.
+    Without the key, a pseudonym cannot be traced to a person, not even by trying the addresses of all colleagues.
 
     Args:
         people: All e-mail addresses.

@@ -101,7 +101,7 @@ def _matrix(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Steps]:
         for pair in pairs
         for one, other in ((pair["person"], pair["other"]), (pair["other"], pair["person"]))
     ]
-    # In the order of the matrix: that of the addresses would reveal more than the pseudonyms do.
+    # In the order of the matrix, as the order of the addresses would reveal information about people.
     return sorted(cells, key=lambda cell: (cell["place"], cell["other_place"])), steps
 
 
@@ -152,7 +152,7 @@ def _part(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """Return JSON that is safe in a page: no name in it can end the script element."""
+    """Return JSON that cannot end the script element of a page, whatever the names contain."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 

@@ -27,30 +27,30 @@ def hours_a_week(weeks: Rows) -> tuple[str, str]:
     """Return title and text of the chart of the weeks. Hours are the time with at least two people in a call."""
     whole = [week["hours"] for week in weeks if not week["cut_short"]]
     text = (
-        "Hours in which at least two people were in a call together; a call of five counts once. Weeks begin on Monday."
+        "Hours in which at least two people were in a call; a call with five people counts once. Weeks begin on Monday."
     )
     if len(whole) < len(weeks):
-        text += " Paler: only part of the week is in the data."
+        text += " Paler bars: the data covers only part of the week."
     if not whole:
-        return "Hours of pairing a week", text
+        return "Hours of pairing per week", text
     hours = median(whole)
-    text += " Dotted: the median of the whole weeks."
-    return f"A usual week has about {hours:.0f} {_plural('hour', round(hours))} of pairing", text
+    text += " Dotted line: the median of the complete weeks."
+    return f"A typical week has about {hours:.0f} {_plural('hour', round(hours))} of pairing", text
 
 
 def who_with_whom(pairs: Rows, people: int) -> tuple[str, str]:
     """Return title and text of the matrix."""
     possible = people * (people - 1) // 2
     text = (
-        "Hours any two people spent in the same call. People who pair a lot stand side by side, so teams show as blocks"
-        " along the diagonal; the order is no ranking."
+        "Hours that two people spent in the same call. People who pair often are adjacent, so teams appear as blocks"
+        " along the diagonal. The order is not a ranking."
     )
     return f"{len(pairs):,} of {possible:,} possible pairs have worked together", text
 
 
 def length_of_calls(facts: dict[str, Any]) -> tuple[str, str]:
     """Return title and text of the chart of the calls' lengths."""
-    text = "Number of calls by length, in quarters of an hour."
+    text = "Number of calls by length, in steps of 15 minutes."
     if facts["median_minutes"] is None:
         return "How long calls last", text
     return f"Half of the calls last {facts['median_minutes']:.0f} minutes or longer", text
@@ -60,7 +60,7 @@ def size_of_calls(sizes: Rows) -> tuple[str, str]:
     """Return title and text of the chart of the calls' sizes."""
     calls = sum(size["calls"] for size in sizes)
     pairs = sum(size["calls"] for size in sizes if size["people"] == 2)  # noqa: PLR2004 - a pair
-    return f"{pairs / calls:.0%} of calls are between two people", "Number of calls by how many people took part."
+    return f"{pairs / calls:.0%} of calls are between two people", "Number of calls by number of participants."
 
 
 def hours_of_the_week(hours: Rows, time_zone: str) -> tuple[str, str]:
@@ -92,22 +92,22 @@ def notes(facts: dict[str, Any], *, anonymous: bool) -> list[str]:
             "These people and calls are invented: all addresses are of example.com, as in the demo of tap-tuple."
         )
     paragraphs.append(
-        "From Tuple's usage API, loaded by tap-tuple into calls and call_participations. They say who was in which call"
-        " and when, and nothing of what was done there. Completed calls only. The page is about the team: pairing hours"
-        " are no measure of anybody's work."
+        "Source: Tuple's usage API, loaded by tap-tuple into calls and call_participations. The data shows who was in"
+        " which completed call and when, but not what was done there. Pairing hours describe the team; they do not"
+        " measure the work of a person."
     )
     if facts["left_out"]:
         left_out = facts["left_out"]
         paragraphs.append(
-            f"{left_out:,} {_plural('participation', left_out)} without a person, a beginning or an end"
-            f" {'is' if left_out == 1 else 'are'} left out of the hours."
+            f"{left_out:,} {_plural('participation', left_out)} without a person, a start or an end"
+            f" {'is' if left_out == 1 else 'are'} not included in the hours."
         )
     if anonymous:
         paragraphs.append(
-            "Names are replaced by pseudonyms, the same in each report. Whoever knows the team well may still recognise"
-            " people by whom they pair with."
+            "Names are replaced by pseudonyms, which are the same in every report. Readers who know the team well may"
+            " still recognise people by their pairing partners."
         )
-    paragraphs.append("Drawn by Vega-Lite (BSD-3-Clause), which is part of this page; nothing is fetched to show it.")
+    paragraphs.append("Drawn by Vega-Lite (BSD-3-Clause), which is embedded in this page. The page sends no requests.")
     return paragraphs
 
 

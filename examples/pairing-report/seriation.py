@@ -19,10 +19,10 @@ def seriate(hours: Mapping[tuple[str, str], float]) -> list[str]:
     number of people: 200 people take some seconds.
 
     Args:
-        hours: Hours together of each pair that met. A pair occurs once, in either order.
+        hours: The hours of each pair that was in a call together. A pair occurs once, in either order.
 
     Returns:
-        Everyone in `hours`. The same pairs give the same order; it does not rank people by hours.
+        All people in `hours`. The same pairs produce the same order, which does not rank people by hours.
     """
     people = sorted({person for pair in hours for person in pair})
     total = dict.fromkeys(people, 0.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The palest step holds about a third, and the darkest a tenth.
+# About a third of the amounts are in the palest step, and a tenth in the darkest.
 _SHARES_BELOW = (0.35, 0.6, 0.78, 0.9)
 _ROUND = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 

@@ -16,20 +16,20 @@ CHARTS = Path(__file__).parent / "charts"
 
 
 class WarehouseError(Exception):
-    """The database cannot be queried. The message is one sentence for the user of the report."""
+    """The database cannot be queried. The message is one line for the user of the report."""
 
 
 class Warehouse:
-    """The tap's two tables, opened for reading only.
+    """The tap's two tables, opened read-only.
 
     Args:
         database: The DuckDB file.
         schema: The schema of `calls` and `call_participations`.
-        time_zone: An IANA name; hours, days and weeks are those of its clock.
+        time_zone: The IANA name of the time zone for hours, days and weeks.
 
     Raises:
-        WarehouseError: This DuckDB cannot read the file, tables or columns are missing, there are no calls, or the time
-            zone does not exist.
+        WarehouseError: The file cannot be read, tables or columns are missing, there are no calls, or the time zone is
+            unknown.
     """
 
     def __init__(self, database: Path, schema: str, time_zone: str) -> None:
@@ -54,17 +54,19 @@ class Warehouse:
         ).fetchall()
         missing = {"calls", "call_participations"} - {name for (name,) in tables}
         if missing:
-            raise WarehouseError(f"{database.name} has no table {' and no '.join(sorted(missing))} in schema {schema}.")
+            raise WarehouseError(f"{database.name} has no table {' or '.join(sorted(missing))} in schema {schema}.")
         if not self._connection.execute(
             "select 1 from pg_timezone_names() where name = ?", [self.time_zone]
         ).fetchall():
-            raise WarehouseError(f"There is no time zone {self.time_zone}; name one as Europe/Berlin or UTC.")
+            raise WarehouseError(f"Unknown time zone {self.time_zone}. Use an IANA name, e.g. Europe/Berlin or UTC.")
         quoted = schema.replace('"', '""')
         self._connection.execute(f'use warehouse."{quoted}"')
         self._connection.execute("set variable time_zone = ?", [self.time_zone])
         self.rows("slices")
         if not self.rows("who_with_whom"):
-            raise WarehouseError(f"{database.name} holds no call in which two people met, so there is nothing to show.")
+            raise WarehouseError(
+                f"{database.name} has no call with two people at the same time, so there is nothing to show."
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -27,7 +27,7 @@ def test_the_page_of_real_people_names_the_time_zone_and_what_was_left_out(tmp_p
     ]
     page = build(write_database(tmp_path / "w.duckdb", calls), "--time-zone", "Europe/Berlin")
     assert [row["hours"] for row in page.rows("who_with_whom")] == [1, 1]
-    assert "2 participations without a person, a beginning or an end are left out of the hours" in page.words
+    assert "2 participations without a person, a start or an end are not included in the hours" in page.words
     assert "clock of Europe/Berlin" in page.words
     assert "invented" not in page.words
 
