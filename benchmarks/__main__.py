@@ -22,7 +22,7 @@ RESULTS = Path(__file__).with_name("results.md")
 
 
 def main() -> None:
-    """Run the benchmark; exit with 1 if a run fails or a bar is not met."""
+    """Run the benchmark; exit with 1 if a run fails or a limit is exceeded."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures the tap and its peers.")
     parser.add_argument("--quick", action="store_true", help="small sizes, for development; writes no results.md")
     quick = parser.parse_args().quick
@@ -36,7 +36,7 @@ def main() -> None:
     print(report.table(results))
     if not quick:
         RESULTS.write_text(report.page(results, programs.environments, load_before), "utf-8")
-    sys.exit(0 if results.all_met else "A bar is not met.")
+    sys.exit(0 if results.all_met else "A limit is exceeded.")
 
 
 def _measured(programs: Programs, scale: Scale) -> Results:

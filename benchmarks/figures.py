@@ -1,4 +1,4 @@
-"""Figures of the table: the measured value, its bar, and whether the value meets the bar."""
+"""Figures of the table: the measured value, its limit, and whether the value is within the limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Figure:
     """A row of the table."""
 
     name: str
-    bar: str
+    limit: str
     measured: str
     met: str
     """`no` or `yes`."""
@@ -32,18 +32,18 @@ class Results:
 
     @property
     def all_met(self) -> bool:
-        """Whether every bar is met."""
+        """Whether every figure is within its limit."""
         return not any(figure.met == "no" for figure in self.figures)
 
 
-def ratio(name: str, value: float, bar: float) -> Figure:
-    """Return a figure that must not exceed its bar."""
-    return Figure(name, f"<= {bar}", f"{value:.2f}", "no" if value > bar else "yes")
+def ratio(name: str, value: float, limit: float) -> Figure:
+    """Return a figure that must not exceed its limit."""
+    return Figure(name, f"<= {limit}", f"{value:.2f}", "no" if value > limit else "yes")
 
 
-def condition(name: str, bar: str, measured: str, *, met: bool) -> Figure:
-    """Return a figure whose bar is not a single number."""
-    return Figure(name, bar, measured, "yes" if met else "no")
+def condition(name: str, limit: str, measured: str, *, met: bool) -> Figure:
+    """Return a figure whose limit is not a single number."""
+    return Figure(name, limit, measured, "yes" if met else "no")
 
 
 def median_cpu(runs: Iterable[Run]) -> float:

@@ -40,13 +40,13 @@ def processor_time(programs: Programs, scale: Scale, results: Results) -> None:
         )
     results.runs |= runs
     own = median_cpu(runs[tap.name])
-    for peer, name, bar in (
+    for peer, name, limit in (
         (plain, "CPU / a plain SDK tap as its documentation teaches it", 0.20),
         (dlt, "CPU / dlt `rest_api`, extract only", 0.28),
         (airbyte, "CPU / airbyte-cdk declarative manifest", 0.17),
         (floor, "CPU / the floor", 2.4),
     ):
-        results.figures.append(ratio(name, own / median_cpu(runs[peer.name]), bar))
+        results.figures.append(ratio(name, own / median_cpu(runs[peer.name]), limit))
     both_cpu = median_cpu(runs[both.name])
     results.figures.append(ratio("CPU with both streams / the floor", both_cpu / median_cpu(runs[floor.name]), 3.2))
 

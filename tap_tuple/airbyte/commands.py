@@ -52,7 +52,7 @@ def _run(arguments: Sequence[str], writer: AirbyteWriter) -> int:
         try:
             writer.fail(describe(error), failure_type)
         except OutputError:
-            # Nobody reads messages any more.
+            # The reader has closed stdout.
             sys.stderr.write(f"{describe(error)}\n")
         return FAILURE
     return 0

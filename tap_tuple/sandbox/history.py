@@ -72,7 +72,7 @@ class _Team:
         }
 
     def invite(self, host: str, size: int, busy: Collection[str], rng: random.Random) -> list[str]:
-        """Return the people of a call; someone who is busy is in it only if nobody else is left."""
+        """Return the people of a call; a busy person is included only if no one else is left."""
         people = [host]
         while len(people) < min(size, len(self.people)):
             others = [person for person in self.people if person not in people]
@@ -124,7 +124,7 @@ def calls_ending_at(ends_ms: Iterable[int], rng: random.Random, *, after_id: int
 
 
 def _meetings(day: datetime, count: int, team: _Team, rng: random.Random) -> list[_Meeting]:
-    """Return the meetings of a day; nobody is in two meetings at once, unless the day is too full."""
+    """Return the meetings of a day; no person is in two meetings at once, unless the day is too full."""
     midnight_ms = to_ms(day.replace(hour=0, minute=0, second=0, microsecond=0))
     starts = sorted(
         midnight_ms + hour * _HOUR_MS + rng.randrange(_HOUR_MS) for hour in rng.choices(*_START_HOURS, k=count)
