@@ -31,7 +31,7 @@ def test_make_models_prints_who_paired_which_pairs_are_due_and_how_newcomers_con
     assert [line.split() for line in month.splitlines()[1:2]] == [
         ["2026-03-01", team.ANN, "bob.old@x.test", "1", "0.5"],
     ]
-    # The team of the test is on nobody's list, and that of the demo has not paired.
+    # The people of the test are not on the list, and those of the demo have no calls.
     assert "atlas" in due
     assert team.ANN not in due
     assert "newcomers  " in newcomers

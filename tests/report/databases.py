@@ -42,7 +42,7 @@ def write_database(path: Path, calls: list[dict[str, Any]], schema: str = "tuple
 
 
 def call(number: int, began: str, minutes: int, *people: str) -> dict[str, Any]:
-    """Return a call in which everybody stays from its beginning, e.g. `2026-06-01 09:30`, to its end."""
+    """Return a call in which all people stay from its beginning, e.g. `2026-06-01 09:30`, to its end."""
     return call_of_stays(number, *((person, began, minutes) for person in people))
 
 

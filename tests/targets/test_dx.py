@@ -157,7 +157,7 @@ def test_the_page_loads_both_tables_with_the_rights_that_dx_grants_and_its_queri
         {"team": "Platform", "developers": 1, "developers_paired": 1, "share": 1},
     ]
 
-    # Ann meets Bob and Cem in her first week, and somebody who is not in DX in her fifth.
+    # Ann meets Bob and Cem in her first week, and a person who is not in DX in her fifth.
     assert writer.rows(SQL["Onboarding"]) == [
         {"week": week, "people": 2, "median_partners": 2 if week < 5 else 2.5} for week in range(1, 13)
     ]
