@@ -74,7 +74,7 @@ class Shell:
 
     def pipe(self, **environment: str) -> int:
         """Run the pipe of the page, and return its exit code."""
-        [script] = BLOCKS["Run it with a pipe"]
+        [script] = BLOCKS["Run with a pipe"]
         return self.run(script, **environment).returncode
 
     @property
@@ -163,7 +163,7 @@ class TestOtherCommands:
 
     def test_each_block_is_tested(self) -> None:
         assert {section for section, blocks in BLOCKS.items() if blocks} == {
-            *("Run it with a pipe", "Alert on failures", "Alert on stale data", "Logs", "Read a period again"),
+            *("Run with a pipe", "Alert on failures", "Alert on stale data", "Logs", "Read a period again"),
         }
 
     def test_the_lines_for_an_alert_say_why_the_run_failed(self, shell: Callable[[Sandbox], Shell]) -> None:
