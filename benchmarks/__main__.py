@@ -1,7 +1,7 @@
 """Runs the benchmark, prints the table, and writes it to `results.md`: `make bench`.
 
-It takes a quarter of an hour, most of it at the API's rate limit. `--quick` takes a minute and writes no file. Its
-figures come from short runs, in which start-up has a larger share.
+A full benchmark takes about 15 minutes, mostly because parts of it run at the API's rate limit. `--quick` takes about a
+minute and does not write `results.md`: start-up accounts for a larger share of its short runs.
 """
 
 from __future__ import annotations
@@ -23,36 +23,38 @@ RESULTS = Path(__file__).with_name("results.md")
 
 def main() -> None:
     """Run the benchmark; exit with 1 if a run fails or a limit is exceeded."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures the tap and its peers.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, for development; writes no results.md")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Compares the cost of the tap with its alternatives."
+    )
+    parser.add_argument("--quick", action="store_true", help="run small sizes, for development; writes no results.md")
     quick = parser.parse_args().quick
     load_before = machine.load()
     with tempfile.TemporaryDirectory(prefix="tap-tuple-bench-") as folder:
         programs = Programs(Path(folder))
         try:
-            results = _measured(programs, QUICK if quick else FULL)
+            results = _measure(programs, QUICK if quick else FULL)
         except FailedRunError as error:
-            sys.exit(f"The benchmark stops: {error}")
+            sys.exit(f"The benchmark failed: {error}")
     print(report.table(results))
     if not quick:
         RESULTS.write_text(report.page(results, programs.environments, load_before), "utf-8")
-    sys.exit(0 if results.all_met else "A limit is exceeded.")
+    sys.exit(0 if results.all_met else "A figure exceeds its limit; see the column `met`.")
 
 
-def _measured(programs: Programs, scale: Scale) -> Results:
+def _measure(programs: Programs, scale: Scale) -> Results:
     results = Results()
-    _announce("Processor time, in turns")
+    _announce("Processor time")
     measurements.processor_time(programs, scale, results)
     _announce("Start-up")
     start_up_seconds = measurements.start_up(programs, scale, results)
     _announce("Memory")
     measurements.memory(programs, scale, results)
-    _announce("The database of the server")
+    _announce("Database time of the server")
     measurements.server_time(programs, scale, results)
-    _announce("A slow server and a slow reader")
+    _announce("Slow server and slow reader")
     measurements.overlap(programs, scale, results, start_up_seconds)
     if scale.paced_pages:
-        _announce("The API's own pace, in real time")
+        _announce("The API's rate limit, in real time")
         measurements.pace(programs, scale, results)
     return results
 

@@ -1,4 +1,4 @@
-"""The API that is read: a server in a separate process, so that its work is not measured."""
+"""Starts an API server in a separate process, so that its cost is not measured."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 UNLIMITED = 1_000_000
-"""Requests per minute; more than any program sends."""
+"""Requests per minute that no program reaches."""
 
 
 @dataclass
 class Api:
-    """A server.
+    """A running server.
 
     Attributes:
         url: The tap's `api_url`.
         calls: The number of calls.
         participations: The number of participations in all calls.
-        requests: The number of requests received; known at the end.
-        refused: How many of them exceeded the rate limit; known at the end.
-        sql_seconds: The duration of the queries of a server that reads from SQL; known at the end.
+        requests: The number of requests received; set when the server has stopped.
+        refused: The number of requests that exceeded the rate limit; set when the server has stopped.
+        sql_seconds: The total time of the SQL queries, if it reads from SQL; set when the server has stopped.
     """
 
     url: str
@@ -68,8 +68,8 @@ def _started(module: str, calls: int, requests_per_minute: int = 0, latency_seco
         if process.stdin is None or process.stdout is None:
             raise AssertionError
         try:
-            held = json.loads(process.stdout.readline())
-            api = Api(held["url"], calls, held.get("participations", 0))
+            started = json.loads(process.stdout.readline())
+            api = Api(started["url"], calls, started.get("participations", 0))
             yield api
         finally:
             process.stdin.close()

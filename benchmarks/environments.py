@@ -1,4 +1,4 @@
-"""The environments of the programs: one each, below the checkout, rebuilt when its pins change."""
+"""Creates a virtual environment for each program in the checkout, and again when its requirements change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PEERS = Path(__file__).parent / "peers"
 
 
 class Environment(NamedTuple):
-    """An environment, and the distribution for which it exists."""
+    """A virtual environment, and the distribution that it is for."""
 
     folder: Path
     distribution: str
 
     def program(self, name: str) -> str:
-        """Return the path of one of its programs."""
+        """Return the path of a program in the environment."""
         return str(self.folder / "bin" / name)
 
     @property
@@ -33,26 +33,26 @@ class Environment(NamedTuple):
 
 
 def of_peer(name: str, distribution: str) -> Environment:
-    """Make the environment of a peer from its `requirements.txt`."""
+    """Return the environment of a peer, created from its `requirements.txt`."""
     requirements = PEERS / name / "requirements.txt"
     folder = ROOT / f".venv-bench-{name.replace('_', '-')}"
-    _make(folder, ["--requirement", str(requirements)], requirements)
+    _create(folder, ["--requirement", str(requirements)], requirements)
     return Environment(folder, distribution)
 
 
 def of_tap() -> Environment:
-    """Make the environment of the tap: this checkout, without development dependencies."""
+    """Return the environment of the tap: this checkout without development dependencies."""
     folder = ROOT / ".venv-bench-tap-tuple"
-    _make(folder, ["--editable", str(ROOT)], ROOT / "pyproject.toml")
+    _create(folder, ["--editable", str(ROOT)], ROOT / "pyproject.toml")
     return Environment(folder, "tap-tuple")
 
 
-def _make(folder: Path, install: list[str], pins: Path) -> None:
-    made = folder / ".made-from"
-    wanted = f"Python {sys.version}\n{pins.read_text('utf-8')}"
-    if made.is_file() and made.read_text("utf-8") == wanted:
+def _create(folder: Path, install: list[str], pins: Path) -> None:
+    created_from = folder / ".made-from"
+    expected = f"Python {sys.version}\n{pins.read_text('utf-8')}"
+    if created_from.is_file() and created_from.read_text("utf-8") == expected:
         return
-    print(f"Making {folder.name} …", flush=True)
+    print(f"Creating {folder.name} …", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     venv.create(folder, with_pip=True)
     done = subprocess.run(
@@ -63,5 +63,5 @@ def _make(folder: Path, install: list[str], pins: Path) -> None:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"{done.stdout}\n{folder.name} cannot be made; pip's log is above.")
-    made.write_text(wanted, "utf-8")
+        sys.exit(f"{done.stdout}\nCannot create {folder.name}; see the log of pip above.")
+    created_from.write_text(expected, "utf-8")

@@ -1,4 +1,4 @@
-"""Figures of the table: the measured value, its limit, and whether the value is within the limit."""
+"""Defines the figures of the table: measured values and their limits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Figure:
 
 @dataclass
 class Results:
-    """The results of the benchmark: the figures, and the runs from which they come."""
+    """The results of the benchmark: the figures, and the runs from which they are computed."""
 
     figures: list[Figure] = field(default_factory=list)
     runs: dict[str, list[Run]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""Runs one program, reads its output as a target would, and reports its cost.
+"""Runs one program, reads its output as a target would, and prints its cost as JSON.
 
-This is a separate, small process: on Linux the peak memory of a program starts with that of the process that started
-it. Run with `-I -S`; a `Job` as JSON in its only argument, an `Outcome` as JSON on stdout.
+Usage: `python -I -S launcher.py JOB`, where JOB is a JSON object. It runs in a small process of its own because, on
+Linux, a program inherits the peak memory of the process that starts it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import sys
 import time
 
 CHUNK_BYTES = 1 << 16
-# Linux counts the peak in KiB, macOS in bytes.
+# The unit of `ru_maxrss` is KiB on Linux, and bytes on macOS.
 PEAK_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class Reader:
-    """Reads lines, and counts those that are records.
+    """Reads lines and counts the records.
 
     Args:
-        marker: A string that only the lines of records contain.
+        marker: A string that only lines with a record contain.
         pause_every: The number of records after which the reader pauses; 0 for never.
         pause_seconds: The duration of a pause.
     """
@@ -35,16 +35,16 @@ class Reader:
         self.last_line = b""
 
     def read(self, descriptor: int) -> None:
-        """Read to the end."""
+        """Read from a file descriptor until its end."""
         rest = b""
         while chunk := os.read(descriptor, CHUNK_BYTES):
             lines = rest + chunk
             end = lines.rfind(b"\n") + 1
             lines, rest = lines[:end], lines[end:]
             if lines:
-                self._take(lines)
+                self._count(lines)
 
-    def _take(self, lines: bytes) -> None:
+    def _count(self, lines: bytes) -> None:
         self.records += lines.count(self._marker)
         self.last_line = lines[lines.rfind(b"\n", 0, -1) + 1 :]
         while self._pause_every and self.records >= (self._pauses + 1) * self._pause_every:
@@ -53,10 +53,10 @@ class Reader:
 
 
 def main() -> None:
-    """Run the job."""
+    """Run the job and print the outcome."""
     job = json.loads(sys.argv[1])
     reader = Reader(job["marker"], job["pause_every"], job["pause_seconds"])
-    with open("stderr.txt", "wb") as stderr:  # noqa: PTH123 - pathlib is not light
+    with open("stderr.txt", "wb") as stderr:  # noqa: PTH123 - importing pathlib uses memory
         started_at = time.monotonic()
         child = subprocess.Popen(job["command"], env=job["environment"], stdout=subprocess.PIPE, stderr=stderr)
         reader.read(child.stdout.fileno() if child.stdout else 0)

@@ -1,4 +1,4 @@
-"""The machine on which the figures were measured."""
+"""Describes the machine on which the benchmark runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def describe() -> str:
 
 
 def load() -> str:
-    """Return the load average of the last minute."""
+    """Return the load average over the last minute."""
     return f"{os.getloadavg()[0]:.1f}"
 
 

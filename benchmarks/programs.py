@@ -1,4 +1,4 @@
-"""The programs that are compared, each used as its documentation describes, without telemetry."""
+"""Defines the programs to compare. Each is used as its documentation describes, without telemetry."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Environments(NamedTuple):
 
 
 class Programs:
-    """Defines how each program is run.
+    """Creates the environments and the command lines of the programs.
 
     Args:
-        folder: The folder for their configurations.
+        folder: The folder for config, catalog and state files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class Programs:
         )
 
     def tap(self, api: Api, *, requests_per_minute: int = UNLIMITED, calls_only: bool = False) -> Program:
-        """The tap, with both of its streams or `calls` alone."""
+        """Return the tap with both streams, or with `calls` only."""
         config = self._config(api, requests_per_minute=requests_per_minute)
         name, command = "tap-tuple, both streams", [self.environments.tap.program("tap-tuple"), "--config", config]
         if calls_only:
@@ -56,38 +56,38 @@ class Programs:
         return Program(name, tuple(command))
 
     def tap_again(self, api: Api, state: str) -> Program:
-        """The tap again, after a run that ended with a STATE message."""
+        """Return the tap with the state of an earlier run, given as a STATE message."""
         path = self._write("state.json", json.loads(state)["value"])
         first = self.tap(api)
-        return Program("tap-tuple, nothing new", (*first.command, "--state", path))
+        return Program("tap-tuple, no new calls", (*first.command, "--state", path))
 
     def import_of_sdk(self) -> Program:
-        """The minimum that any tap on the SDK does, in the environment of the tap."""
+        """Return a program that only imports the SDK, as every tap on the SDK does."""
         return Program("import singer_sdk", (self.environments.tap.program("python"), "-c", "import singer_sdk"))
 
     def floor(self, api: Api) -> Program:
-        """The bare loop."""
+        """Return the floor: a loop of requests that does not parse the calls."""
         script = str(PEERS / "floor" / "floor.py")
-        return Program("the floor", (self.environments.floor.program("python"), script, api.url, DEFAULT_TOKEN))
+        return Program("floor", (self.environments.floor.program("python"), script, api.url, DEFAULT_TOKEN))
 
     def plain_sdk(self, api: Api) -> Program:
-        """The plain tap on the SDK."""
+        """Return a tap that is written as the documentation of the SDK describes."""
         script = str(PEERS / "plain_sdk" / "tap.py")
         python = self.environments.plain_sdk.program("python")
-        return Program("a plain SDK tap", (python, script, "--config", self._config(api)))
+        return Program("plain SDK tap", (python, script, "--config", self._config(api)))
 
     def dlt(self, api: Api) -> Program:
-        """The source `rest_api` of dlt."""
+        """Return the extract step of a dlt pipeline with the source `rest_api`."""
         script = str(PEERS / "dlt" / "extract.py")
         return Program(
             "dlt rest_api, extract only",
             (self.environments.dlt.program("python"), script, api.url, DEFAULT_TOKEN),
             (("RUNTIME__DLTHUB_TELEMETRY", "false"),),
-            says_records=True,
+            prints_count=True,
         )
 
     def airbyte_cdk(self, api: Api) -> Program:
-        """The entry point of airbyte-cdk, with a manifest."""
+        """Return the entry point of airbyte-cdk with a declarative manifest."""
         peer = PEERS / "airbyte_cdk"
         return Program(
             "airbyte-cdk manifest",
@@ -97,7 +97,7 @@ class Programs:
                 *("--catalog", str(peer / "catalog.json")),
                 *("--manifest-path", str(peer / "manifest.yaml")),
             ),
-            # It has no telemetry; tools that add it usually respect this variable.
+            # airbyte-cdk has no telemetry; this variable opts out in case a later version adds it.
             (("DO_NOT_TRACK", "1"),),
         )
 
@@ -107,7 +107,7 @@ class Programs:
 
     @cached_property
     def _calls_only(self) -> str:
-        """A catalog in which the stream `call_participations` is deselected."""
+        """The path of a catalog in which the stream `call_participations` is deselected."""
         config = self._write("discover.json", {"auth_token": DEFAULT_TOKEN})
         command = [self.environments.tap.program("tap-tuple"), "--config", config, "--discover"]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)

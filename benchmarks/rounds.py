@@ -1,4 +1,4 @@
-"""Runs several programs in turns, so that a slowdown of the machine affects all of them."""
+"""Runs several programs in turn, so that a slowdown of the machine affects all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def in_turns(programs: Mapping[Program, int | None], rounds: int) -> dict[str, list[Run]]:
+def in_rounds(programs: Mapping[Program, int | None], rounds: int) -> dict[str, list[Run]]:
     """Run each program once per round, after a warm-up round that does not count.
 
     Args:
@@ -21,7 +21,7 @@ def in_turns(programs: Mapping[Program, int | None], rounds: int) -> dict[str, l
         The runs of each program, by its name.
 
     Raises:
-        FailedRunError: One of them failed.
+        FailedRunError: A run failed.
     """
     runs: dict[str, list[Run]] = {program.name: [] for program in programs}
     for number in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""One measured run of a program: its cost, or the reason why the benchmark stops."""
+"""Runs a program and measures its cost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ")
-"""Only these variables are passed on: others, e.g. PYTHONDONTWRITEBYTECODE, would change the figures."""
+"""The environment variables that programs inherit. Others, e.g. PYTHONDONTWRITEBYTECODE, would change the figures."""
 END_OF_LOG_CHARACTERS = 3000
 
 
 class FailedRunError(Exception):
-    """A run failed and was not measured."""
+    """A run failed, so the benchmark cannot continue."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Program:
         name: Its name in the table.
         command: The program and its arguments.
         variables: Environment variables that it needs.
-        marker: A string that only the lines of records on its stdout contain.
-        says_records: Whether it prints the number of records in its last line, instead of the records.
+        marker: A string that only lines with a record contain.
+        prints_count: Whether it prints the number of records in its last line instead of the records.
     """
 
     name: str
     command: tuple[str, ...]
     variables: tuple[tuple[str, str], ...] = ()
     marker: str = '"type":"RECORD"'
-    says_records: bool = False
+    prints_count: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Run:
-    """The cost of a run: the figures of the program's own process, user and system time together."""
+    """The cost of a run. `cpu_seconds` is the user and system time of the program's process."""
 
     cpu_seconds: float
     wall_seconds: float
@@ -63,16 +63,16 @@ class Run:
     last_line: str
 
 
-AT_ONCE = Reading()
+WITHOUT_PAUSES = Reading()
 
 
-def run(program: Program, records: int | None, reading: Reading = AT_ONCE) -> Run:
+def run(program: Program, records: int | None, reading: Reading = WITHOUT_PAUSES) -> Run:
     """Run a program in a new, empty folder.
 
     Args:
         program: The program.
         records: The number of records that it must write; None if any number is valid.
-        reading: The speed at which they are read.
+        reading: The speed at which its output is read.
 
     Raises:
         FailedRunError: Its exit code is not 0, or it wrote a different number of records.
@@ -95,8 +95,8 @@ def run(program: Program, records: int | None, reading: Reading = AT_ONCE) -> Ru
     outcome = json.loads(done.stdout)
     exit_code = outcome.pop("exit_code")
     if exit_code:
-        raise FailedRunError(f"{program.name} ended with {exit_code}:\n{log[-END_OF_LOG_CHARACTERS:]}")
-    if program.says_records:
+        raise FailedRunError(f"{program.name} exited with code {exit_code}:\n{log[-END_OF_LOG_CHARACTERS:]}")
+    if program.prints_count:
         outcome["records"] = int(outcome["last_line"])
     if records not in {None, outcome["records"]}:
         raise FailedRunError(f"{program.name} wrote {outcome['records']} records instead of {records}.")

@@ -1,4 +1,4 @@
-"""The sizes of the measurements: the full benchmark, or the short one of `--quick`."""
+"""Defines the sizes of the measurements: for the full benchmark, and for `--quick`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ class Scale(NamedTuple):
     """The sizes of the measurements."""
 
     rounds: int
-    """The number of times that each program reads `pages` pages."""
+    """The number of runs of each program for the figures on processor time."""
     pages: int
+    """The number of pages that each of these runs reads."""
     starts: int
-    """The number of starts for the figure on start-up."""
+    """The number of runs for the figure on start-up."""
     many_calls: int
-    """The number of calls for the figure on memory, compared with 10,000."""
+    """The number of calls for the figures on memory and database time."""
     slow_pages: int
     """The number of pages that a slow server sends to a slow reader."""
     paced_pages: int
@@ -23,4 +24,4 @@ class Scale(NamedTuple):
 
 FULL = Scale(rounds=7, pages=100, starts=21, many_calls=1_000_000, slow_pages=60, paced_pages=130)
 QUICK = Scale(rounds=1, pages=10, starts=3, many_calls=100_000, slow_pages=8, paced_pages=0)
-CALLS_A_PAGE = 1000
+CALLS_PER_PAGE = 1000

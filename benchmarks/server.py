@@ -1,6 +1,7 @@
-"""The process that serves the calls: the sandbox, until its stdin ends.
+"""Serves calls from the sandbox until stdin is closed.
 
-It prints its URL and its number of calls, and at the end the number of requests received and refused.
+It prints its URL and number of participations when it starts, and the number of requests received and refused when it
+stops.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--requests-per-minute", type=int, required=True)
     parser.add_argument("--latency-seconds", type=float, required=True)
     arguments = parser.parse_args()
-    gc.disable()  # a million calls contain no garbage, but searching them adds half of the time
+    gc.disable()  # makes the start much faster: a million calls contain no garbage
     calls = history(arguments.calls)
     api = Sandbox(
         calls,
@@ -31,14 +32,14 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     with api:
-        _say({"url": api.url, "participations": sum(len(call["call_participations"]) for call in calls)})
+        _print_json({"url": api.url, "participations": sum(len(call["call_participations"]) for call in calls)})
         sys.stdin.read()
         refused = sum(request.status == 429 for request in api.requests)  # noqa: PLR2004 - Too Many Requests
-        _say({"requests": len(api.requests), "refused": refused})
+        _print_json({"requests": len(api.requests), "refused": refused})
 
 
-def _say(something: dict[str, object]) -> None:
-    sys.stdout.write(f"{json.dumps(something)}\n")
+def _print_json(value: dict[str, object]) -> None:
+    sys.stdout.write(f"{json.dumps(value)}\n")
     sys.stdout.flush()
 
 

@@ -1,6 +1,6 @@
-"""A server that reads from an indexed SQL table, and measures the time of its queries.
+"""Serves calls from an indexed SQL table until stdin is closed, and measures the time of the queries.
 
-It serves until its stdin ends, and then prints the number of requests and the duration of their queries in seconds.
+It prints its URL when it starts, and the number of requests and the total time of their queries when it stops.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Total-Count", str(total))
         if page * per_page < total:
-            following = urlencode({**query, "page": page + 1})
-            self.send_header("Link", f'<http://{self.headers["Host"]}{url.path}?{following}>; rel="next"')
+            next_query = urlencode({**query, "page": page + 1})
+            self.send_header("Link", f'<http://{self.headers["Host"]}{url.path}?{next_query}>; rel="next"')
         self.end_headers()
         self.wfile.write(body)
 
@@ -61,7 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve the number of calls that the argument specifies."""
+    """Serve calls as the argument specifies."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, required=True)
     arguments = parser.parse_args()

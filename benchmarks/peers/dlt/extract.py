@@ -1,4 +1,4 @@
-"""The extract step of a dlt pipeline with the `rest_api` source; its last line is the number of extracted records.
+"""Runs the extract step of a dlt pipeline with the `rest_api` source, and prints the number of records.
 
 Usage: `extract.py API_URL TOKEN`. It neither normalizes nor loads.
 Source: https://dlthub.com/docs/dlt-ecosystem/verified-sources/rest_api/basic

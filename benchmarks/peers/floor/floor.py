@@ -1,6 +1,6 @@
-"""The lower bound: a loop of requests that writes slices of each response without parsing them.
+"""Writes each call of each response as a record, without parsing it.
 
-Usage: `floor.py API_URL TOKEN`. No schema, no state, no retries: only what every program has to do.
+Usage: `floor.py API_URL TOKEN`. This is the floor: only what any program must do, without schema, state or retries.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import requests
 
 
 def main(api_url: str, token: str) -> None:
-    """Write each call as a record."""
+    """Request all pages, and write their calls."""
     calls = msgspec.json.Decoder(list[msgspec.Raw])
     session = requests.Session()
     session.headers["Authorization"] = f"Bearer {token}"

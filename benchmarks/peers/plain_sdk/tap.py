@@ -1,4 +1,4 @@
-"""A tap on the Singer SDK, written exactly as the SDK's documentation describes.
+"""A tap on the Singer SDK, written as the SDK's documentation describes.
 
 Sources: https://sdk.meltano.com/en/latest/dev_guide.html, its guide to HATEOAS pagination, and its template of a tap.
 """
