@@ -1,1 +1,1 @@
-"""The demo, which `make demo` runs."""
+"""The demo that `make demo` runs."""

@@ -30,7 +30,7 @@ TIMESTAMPS = ("started_at", "ended_at", "joined_at", "left_at")
 
 
 def main() -> None:
-    """Run the demo. The database remains; all processes end."""
+    """Run the demo and leave its database in `output/demo`."""
     shutil.rmtree(OUTPUT, ignore_errors=True)
     OUTPUT.mkdir(parents=True)
     print("Installing the tap and target-duckdb with Meltano …", flush=True)
@@ -43,7 +43,7 @@ def main() -> None:
             # The demo keeps its state with its output, separate from that of real runs.
             "MELTANO_DATABASE_URI": f"sqlite:///{OUTPUT / 'meltano.db'}",
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            # A PYTHONPATH or an activated environment would affect those of the plugins.
+            # An inherited PYTHONPATH would also apply to the environments of the plugins.
             "PYTHONPATH": "",
             "NO_PROXY": "127.0.0.1",
         }
@@ -53,17 +53,20 @@ def main() -> None:
         _load(environment, api, "the whole history")
         late, *_ = api.new_calls(NEW_CALLS + 1)
         _make_late(api, late)
-        print(f"Now {NEW_CALLS} new calls appear, and call {late['id']}, which ended two days earlier.", flush=True)
+        print(
+            f"Added {NEW_CALLS} new calls to the API, and late call {late['id']}, which ended two days earlier.",
+            flush=True,
+        )
         _load(environment, api, "the new calls")
 
         calls, participations = database.check(DATABASE, api.calls)
         if not database.has_call(DATABASE, late["id"]):
-            sys.exit(f"Call {late['id']} is missing in the database.")
-    print(f"The second run found the late call {late['id']}, although it ended long before the bookmark.")
-    print(f"The database holds exactly what the API holds: {calls} calls with {participations} participations.\n")
+            sys.exit(f"Late call {late['id']} is missing from the database. See {LOG.relative_to(ROOT)}.")
+    print(f"The second run loaded late call {late['id']}, which appeared in the API two days after it had ended.")
+    print(f"The database matches the API: {calls} calls with {participations} participations.\n")
     print("The ten pairs with the most hours:\n")
     print(database.pairs(DATABASE))
-    print(f"\nThe database: {DATABASE.relative_to(ROOT)} (schema tuple, tables calls and call_participations)")
+    print(f"\nDatabase: {DATABASE.relative_to(ROOT)} (schema tuple, tables calls and call_participations)")
 
 
 def _history() -> list[dict[str, Any]]:
@@ -73,7 +76,7 @@ def _history() -> list[dict[str, Any]]:
         call
         for call in generate_calls(CALLS)
         if call["ended_at"] >= joined
-        or NEWCOMERS.isdisjoint(stay["user"]["email"] for stay in call["call_participations"])
+        or NEWCOMERS.isdisjoint(participation["user"]["email"] for participation in call["call_participations"])
     ]
 
 
@@ -111,7 +114,9 @@ def _meltano(environment: dict[str, str], *arguments: str) -> None:
             [MELTANO, *arguments], cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode:
-        sys.exit(f"{LOG.read_text()}\nmeltano {' '.join(arguments)} failed; the log above is {LOG.relative_to(ROOT)}.")
+        sys.exit(
+            f"{LOG.read_text()}\n`meltano {' '.join(arguments)}` failed. See the log above ({LOG.relative_to(ROOT)})."
+        )
 
 
 if __name__ == "__main__":

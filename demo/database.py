@@ -14,7 +14,7 @@ PAIRS = Path(__file__).with_name("pairs.sql")
 
 
 def pairs(path: Path) -> str:
-    """Return the pairs with the most hours, as a table."""
+    """Return a table of the pairs with the most hours."""
     with duckdb.connect(str(path), read_only=True) as connection:
         rows = connection.execute(PAIRS.read_text()).fetchall()
     return "\n".join(
@@ -23,7 +23,7 @@ def pairs(path: Path) -> str:
 
 
 def has_call(path: Path, call_id: int) -> bool:
-    """Return whether the database has a call."""
+    """Return whether the database has a call with this id."""
     with duckdb.connect(str(path), read_only=True) as connection:
         return connection.execute("select 1 from tuple.calls where id = ?", [call_id]).fetchone() is not None
 
@@ -50,9 +50,10 @@ def check(path: Path, api_calls: list[dict[str, Any]]) -> tuple[int, int]:
 def _compare(table: str, found: list[Any], expected: list[Any]) -> None:
     found = [tuple(_plain(value) for value in row) for row in found]
     if found != expected:
-        wrong = [pair for pair in zip(found, expected) if pair[0] != pair[1]][:1]  # noqa: B905 - one may be longer
+        differences = [pair for pair in zip(found, expected) if pair[0] != pair[1]]  # noqa: B905 - one may be longer
         sys.exit(
-            f"{table} differs: {len(found)} rows in the database, {len(expected)} in the API; first difference: {wrong}"
+            f"Table {table} does not match the API: expected {len(expected)} rows, found {len(found)}. "
+            f"First difference (found, expected): {differences[:1]}"
         )
 
 
@@ -72,16 +73,16 @@ def _expected_calls(api_calls: list[dict[str, Any]]) -> list[Any]:
 def _expected_participations(api_calls: list[dict[str, Any]]) -> list[Any]:
     return sorted(
         (
-            stay["id"],
+            participation["id"],
             call["id"],
             _instant(call["ended_at"]),
-            stay["user"]["email"],
-            _instant(stay["joined_at"]),
-            _instant(stay["left_at"]),
-            int((_instant(stay["left_at"]) - _instant(stay["joined_at"])).total_seconds()),
+            participation["user"]["email"],
+            _instant(participation["joined_at"]),
+            _instant(participation["left_at"]),
+            int((_instant(participation["left_at"]) - _instant(participation["joined_at"])).total_seconds()),
         )
         for call in api_calls
-        for stay in call["call_participations"]
+        for participation in call["call_participations"]
     )
 
 

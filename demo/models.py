@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 DATABASE = ROOT / "output" / "demo" / "warehouse.duckdb"
 QUESTIONS = {
     "who_paired_this_month": "Who paired with whom this month, in alphabetical order:",
-    "pairs_that_are_due": "Pairs of a team that are due, having never paired or not for four weeks:",
-    "how_newcomers_connect": "Partners that people have reached, by the week since their first call:",
+    "pairs_that_are_due": "Pairs within a team that have never paired, or not in the last four weeks:",
+    "how_newcomers_connect": "Number of partners that people have paired with, by weeks since their first call:",
 }
 ROWS = 12
 
@@ -31,7 +31,7 @@ def main() -> None:
     [database] = map(Path, sys.argv[1:]) if sys.argv[1:] else [DATABASE]
     if not database.exists():
         sys.exit(f"Database {_short(database)} not found. Run `make demo` first to create it.")
-    # A copy of the package, with the demo's list of people.
+    # Use a copy of the package, to add the demo's list of people.
     project = database.parent / "dbt"
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(ROOT / "dbt", project, ignore=shutil.ignore_patterns("target", "logs"))
@@ -40,22 +40,20 @@ def main() -> None:
 
     print("Building and testing the models with dbt …", flush=True)
     built = _dbt(project, "build")
-    print(f"Built {sum(result.node.resource_type == 'model' for result in built)} models. All their tests passed.")
+    print(f"Built {sum(result.node.resource_type == 'model' for result in built)} models. All tests passed.")
     for name, question in QUESTIONS.items():
         [result] = _dbt(project, "show", "--select", name, "--limit", "-1")
         table = result.agate_table
         print(f"\n{question}\n\n{_text(table.column_names, [tuple(row) for row in table.rows])}")
-    print(f"\nThe tables: {_short(database)} (schema tuple_models)")
+    print(f"\nTables: {_short(database)} (schema tuple_models)")
 
 
 def _dbt(project: Path, *arguments: str) -> Any:
-    """Run a dbt command; return its results."""
-    places = ["--project-dir", str(project), "--profiles-dir", str(project)]
-    done = dbtRunner().invoke(["--log-level", "none", "--no-use-colors", *arguments, *places])
+    """Run a dbt command and return its results."""
+    folders = ["--project-dir", str(project), "--profiles-dir", str(project)]
+    done = dbtRunner().invoke(["--log-level", "none", "--no-use-colors", *arguments, *folders])
     if not done.success:
-        sys.exit(
-            f"dbt {arguments[0]} failed; the log is {_short(project / 'logs' / 'dbt.log')}. {done.exception or ''}"
-        )
+        sys.exit(f"`dbt {arguments[0]}` failed. See {_short(project / 'logs' / 'dbt.log')}. {done.exception or ''}")
     return done.result.results
 
 
@@ -64,7 +62,7 @@ def _short(path: Path) -> Path:
 
 
 def _text(names: Iterable[str], rows: list[tuple[Any, ...]]) -> str:
-    """Return a table as text: its first rows, and how many more there are."""
+    """Format the first rows of a table, and the number of the remaining ones."""
     cells = [tuple(names), *(tuple("" if value is None else str(value) for value in row) for row in rows[:ROWS])]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip() for row in cells]
