@@ -1,9 +1,11 @@
-"""Fills the list of people from the JSON usage report that Tuple offers on its page for team management.
+"""Adds people to the list of people from the JSON usage report on Tuple's page for team management.
 
     python dbt/people.py usage-report.json dbt/seeds/people.csv
 
-New members are added with their name, and with the date of their account as `start_date`. Existing entries, including
-teams and aliases, do not change. The report's format: https://docs.tuple.app/team-management/exporting-team-usage
+New members are added with their name, and the creation date of their account as `start_date`. Existing entries,
+including teams and aliases, do not change.
+
+The format of the report: https://docs.tuple.app/team-management/exporting-team-usage
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ Person = dict[str, str]
 
 
 def main(arguments: list[str]) -> None:
-    """Read the report and the list; write the list."""
+    """Add the new members to the list, and print what remains to be done by hand."""
     if len(arguments) != ARGUMENTS:
         sys.exit("Usage: people.py usage-report.json people.csv")
     report, people_csv = map(Path, arguments)
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> None:
 
     print(f"{people_csv}: {len(people)} people, {len(new)} of them new.")
     if without_team := sum(not person["team"] for person in people):
-        print(f"Without a team: {without_team}. The report does not name teams; fill in the column `team`.")
+        print(f"Without a team: {without_team}. The report does not contain teams; fill in the column `team`.")
     reported = {member["email"].lower() for member in members}
     for person in people:
         if not reported & _addresses(person):
