@@ -20,7 +20,7 @@ KEY = ROOT / "output" / "pairing-report.key"
 
 
 def main() -> None:
-    """Build the page that the command line specifies; exit with one sentence if that fails."""
+    """Build the page that the command line specifies; exit with a one-line error if that fails."""
     options = _parser().parse_args()
     if not options.database.exists():
         hint = " Run `make demo` first to create it." if options.database == DEMO_DATABASE else ""
@@ -33,7 +33,7 @@ def main() -> None:
             write_page(options.output, warehouse, naming)
     except WarehouseError as error:
         sys.exit(str(error))
-    print(f"The pairing report: {_short(options.output)}")
+    print(f"Pairing report: {_short(options.output)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,12 +20,12 @@ _MATERIALS = """
     Alder Almond Azure Balsa Bamboo Basalt Beech Birch Bronze Cedar Chalk Clay Clover Cobalt Cocoa Copper Cork Cotton
     Denim Elm Fern Flax Flint Granite Hemp Indigo Larch Lava Lemon Lilac Lime Linen Maple Marble Mint Moss Mustard Oak
     Ochre Onyx Pine Plum Quartz Reed Slate Spruce Velvet Walnut
-""".split()  # noqa: SIM905 - a list would take a line for each
+""".split()  # noqa: SIM905 - a list would take one line per word
 _BIRDS = """
     Avocet Bittern Bunting Bustard Condor Cormorant Crane Curlew Dipper Dunlin Egret Eider Fulmar Gannet Godwit Grebe
     Harrier Heron Hoopoe Ibis Jackdaw Kestrel Kite Lapwing Lark Linnet Moorhen Nuthatch Oriole Osprey Pelican Petrel
     Pipit Plover Puffin Sandpiper Shrike Siskin Skua Snipe Starling Stork Swallow Tern Thrush Wagtail Waxwing Wren
-""".split()  # noqa: SIM905 - a list would take a line for each
+""".split()  # noqa: SIM905 - a list would take one line per word
 
 
 class Labels:
@@ -54,7 +54,7 @@ def _short(email: str) -> str:
 
 
 class Pseudonyms:
-    """Two words for each person, the same in every report that is made with the same key.
+    """Pseudonyms of two words, which are the same in every report made with the same key.
 
     Without the key, a pseudonym cannot be traced to a person, not even by trying the addresses of all colleagues.
 
@@ -81,7 +81,7 @@ class Pseudonyms:
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """Return the secret in a file. A missing file is created, readable by its owner only."""
+    """Return the secret in a file. Create the file, readable only by its owner, if it is missing."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)

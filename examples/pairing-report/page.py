@@ -1,4 +1,4 @@
-"""Builds the page from the results of the queries, the charts' specifications, the texts and the charting library."""
+"""Builds the page from the query results, the chart specifications, the texts and the charting library."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 PARTS = Path(__file__).parent / "page"
 VEGA_LITE = "6.4"
-DAYS_A_WEEK = 7
+DAYS_PER_WEEK = 7
 
 
 def write_page(path: Path, warehouse: Warehouse, naming: Labels | Pseudonyms) -> None:
-    """Write the page. The file is self-contained and fetches nothing."""
+    """Write the page. The file is self-contained, and the page sends no requests."""
     facts = warehouse.rows("facts")[0]
     weeks = warehouse.rows("hours_a_week")
     pairs = _named(warehouse.rows("who_with_whom"), naming)
@@ -36,7 +36,7 @@ def write_page(path: Path, warehouse: Warehouse, naming: Labels | Pseudonyms) ->
     hours = warehouse.rows("hours_of_the_week")
 
     matrix, pair_steps = _matrix(pairs)
-    clock, hour_steps = _averages(hours, ((facts["last_day"] - facts["first_day"]).days + 1) / DAYS_A_WEEK)
+    clock, hour_steps = _averages(hours, ((facts["last_day"] - facts["first_day"]).days + 1) / DAYS_PER_WEEK)
     people = len({row["person"] for row in matrix})
     words = {
         "hours_a_week": sentences.hours_a_week(weeks),
@@ -56,7 +56,7 @@ def write_page(path: Path, warehouse: Warehouse, naming: Labels | Pseudonyms) ->
         }.items()
     }
     if all(week["cut_short"] for week in weeks):
-        del charts["hours_a_week"]["layer"][1:]  # without a median
+        del charts["hours_a_week"]["layer"][1:]  # no complete week, so no median line
     texts = {f"{name}_title": title for name, (title, _) in words.items()}
     texts |= {f"{name}_text": text for name, (_, text) in words.items()}
     texts["period"] = sentences.period(facts, warehouse.time_zone)
@@ -83,7 +83,7 @@ def _named(pairs: list[dict[str, Any]], naming: Labels | Pseudonyms) -> list[dic
 
 
 def _matrix(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Steps]:
-    """Return both halves of the matrix: each cell with its position and its colour step."""
+    """Return the cells of both halves of the matrix with their positions and colour steps, and the steps."""
     places = {
         person: place
         for place, person in enumerate(seriate({(pair["person"], pair["other"]): pair["hours"] for pair in pairs}))
@@ -107,12 +107,12 @@ def _matrix(pairs: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Steps]:
 
 def _averages(hours: list[dict[str, Any]], weeks: float) -> tuple[list[dict[str, Any]], Steps]:
     averages = [{**row, "hours": row["hours"] / max(weeks, 1)} for row in hours]
-    steps = Steps([row["hours"] for row in averages], "h a week")
+    steps = Steps([row["hours"] for row in averages], "h per week")
     return [{**row, "hours": round(row["hours"], 3), "step": steps[row["hours"]]} for row in averages], steps
 
 
 def _specification(name: str, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
-    """Return a chart in Vega-Lite, with its data."""
+    """Return the Vega-Lite specification of a chart, with its data."""
     chart: dict[str, Any] = json.loads((CHARTS / f"{name}.json").read_text(encoding="utf-8"))
     return {
         "$schema": f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE}.json",
@@ -152,7 +152,7 @@ def _part(name: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """Return JSON that cannot end the script element of a page, whatever the names contain."""
+    """Return JSON in which no name can end the script element of the page."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 

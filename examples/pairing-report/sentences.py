@@ -1,4 +1,4 @@
-"""The texts of the report: titles that describe the charts, and notes on the data."""
+"""Writes the texts of the report: the titles of the charts, and the notes on the data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = list[dict[str, Any]]
 
 
 def period(facts: dict[str, Any], time_zone: str) -> str:
-    """Return the period from the day of the first call to that of the last."""
+    """Return the period from the day of the first call to the day of the last call."""
     first, last = facts["first_day"], facts["last_day"]
     beginning = f"{first.day} {first:%B}" if first.year == last.year else _day(first)
     return f"{beginning} to {_day(last)} ({_clock(time_zone)})"
@@ -24,7 +24,7 @@ def _day(day: date) -> str:
 
 
 def hours_a_week(weeks: Rows) -> tuple[str, str]:
-    """Return title and text of the chart of the weeks. Hours are the time with at least two people in a call."""
+    """Return the title and text of the chart of hours per week."""
     whole = [week["hours"] for week in weeks if not week["cut_short"]]
     text = (
         "Hours in which at least two people were in a call; a call with five people counts once. Weeks begin on Monday."
@@ -39,7 +39,7 @@ def hours_a_week(weeks: Rows) -> tuple[str, str]:
 
 
 def who_with_whom(pairs: Rows, people: int) -> tuple[str, str]:
-    """Return title and text of the matrix."""
+    """Return the title and text of the matrix of pairs."""
     possible = people * (people - 1) // 2
     text = (
         "Hours that two people spent in the same call. People who pair often are adjacent, so teams appear as blocks"
@@ -49,7 +49,7 @@ def who_with_whom(pairs: Rows, people: int) -> tuple[str, str]:
 
 
 def length_of_calls(facts: dict[str, Any]) -> tuple[str, str]:
-    """Return title and text of the chart of the calls' lengths."""
+    """Return the title and text of the chart of call lengths."""
     text = "Number of calls by length, in steps of 15 minutes."
     if facts["median_minutes"] is None:
         return "How long calls last", text
@@ -57,18 +57,18 @@ def length_of_calls(facts: dict[str, Any]) -> tuple[str, str]:
 
 
 def size_of_calls(sizes: Rows) -> tuple[str, str]:
-    """Return title and text of the chart of the calls' sizes."""
+    """Return the title and text of the chart of call sizes."""
     calls = sum(size["calls"] for size in sizes)
     pairs = sum(size["calls"] for size in sizes if size["people"] == 2)  # noqa: PLR2004 - a pair
     return f"{pairs / calls:.0%} of calls are between two people", "Number of calls by number of participants."
 
 
 def hours_of_the_week(hours: Rows, time_zone: str) -> tuple[str, str]:
-    """Return title and text of the chart of the hours: the fewest consecutive hours with half of all pairing."""
+    """Return the title and text of the chart of hours by weekday and time of day."""
     by_hour = [0.0] * 24
     for row in hours:
         by_hour[row["hour"]] += row["hours"]
-    begin, length = _fullest_half(by_hour)
+    begin, length = _busiest_half(by_hour)
     end = (begin + length) % 24
     return (
         f"Half of all pairing happens between {begin}:00 and {end}:00 {_zone(time_zone)}",
@@ -76,10 +76,15 @@ def hours_of_the_week(hours: Rows, time_zone: str) -> tuple[str, str]:
     )
 
 
-def _fullest_half(by_hour: Sequence[float]) -> tuple[int, int]:
-    """Return the hour at which it begins, and its number of hours; it can extend past midnight."""
-    around = [*by_hour, *by_hour]
-    windows = ((length, -sum(around[begin : begin + length]), begin) for length in range(1, 25) for begin in range(24))
+def _busiest_half(by_hour: Sequence[float]) -> tuple[int, int]:
+    """Return the start and the length, in hours, of the shortest period with half of the pairing.
+
+    The period can extend past midnight.
+    """
+    two_days = [*by_hour, *by_hour]
+    windows = (
+        (length, -sum(two_days[begin : begin + length]), begin) for length in range(1, 25) for begin in range(24)
+    )
     length, _, begin = min(window for window in windows if -window[1] >= sum(by_hour) / 2)
     return begin, length
 
@@ -89,7 +94,7 @@ def notes(facts: dict[str, Any], *, anonymous: bool) -> list[str]:
     paragraphs = []
     if facts["synthetic"]:
         paragraphs.append(
-            "These people and calls are invented: all addresses are of example.com, as in the demo of tap-tuple."
+            "These people and calls are invented: all e-mail addresses are in example.com, as in tap-tuple's demo."
         )
     paragraphs.append(
         "Source: Tuple's usage API, loaded by tap-tuple into calls and call_participations. The data shows who was in"
@@ -120,4 +125,4 @@ def _zone(time_zone: str) -> str:
 
 
 def _clock(time_zone: str) -> str:
-    return "UTC" if time_zone == "UTC" else f"clock of {time_zone}"
+    return "UTC" if time_zone == "UTC" else f"time zone {time_zone}"

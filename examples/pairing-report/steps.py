@@ -1,4 +1,4 @@
-"""Sorts amounts into the five steps of the colour scale."""
+"""Assigns amounts to the steps of the colour scale."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ROUND = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10)
 
 
 class Steps:
-    """Return at most five steps with round bounds, each of which is used.
+    """Up to five colour steps with round bounds, each of which contains at least one amount.
 
     Args:
-        amounts: All amounts to be shown, more than zero, at least one.
+        amounts: All amounts to show: at least one, and all greater than zero.
         unit: The unit after the bounds in the legend.
     """
 
@@ -34,12 +34,12 @@ class Steps:
         return bisect(self._bounds, amount)
 
     def labels(self) -> list[str]:
-        """Return the range of each step, from the palest on, for the legend."""
+        """Return the ranges of the steps for the legend, from the palest to the darkest."""
         bounds = [f"{bound:g}" for bound in self._bounds]
         if not bounds:
             return [f"more than 0 {self._unit}"]
         between = [f"{low} to {high}" for low, high in pairwise(bounds)]
-        return [f"under {bounds[0]} {self._unit}", *between, f"{bounds[-1]} {self._unit} and more"]
+        return [f"under {bounds[0]} {self._unit}", *between, f"{bounds[-1]} {self._unit} or more"]
 
 
 def _round(amount: float) -> float:

@@ -1,4 +1,4 @@
-"""Queries a DuckDB file that tap-tuple has filled; each query is an SQL file."""
+"""Queries a DuckDB file into which tap-tuple has loaded calls. Each query is an SQL file."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Warehouse:
             self._open(database, schema)
         except duckdb.Error as error:
             self._connection.close()
-            raise WarehouseError(f"{database.name} cannot be read: {error}") from error
+            raise WarehouseError(f"Cannot read {database.name}: {error}") from error
         except WarehouseError:
             self._connection.close()
             raise
 
     def _open(self, database: Path, schema: str) -> None:
-        # DuckDB reads local files only, and must not fetch anything.
+        # Prevents DuckDB from downloading extensions.
         self._connection.execute("set autoinstall_known_extensions = false")
         file = str(database).replace("'", "''")
         self._connection.execute(f"attach '{file}' as warehouse (read_only)")
@@ -54,7 +54,10 @@ class Warehouse:
         ).fetchall()
         missing = {"calls", "call_participations"} - {name for (name,) in tables}
         if missing:
-            raise WarehouseError(f"{database.name} has no table {' or '.join(sorted(missing))} in schema {schema}.")
+            raise WarehouseError(
+                f"{database.name} has no table {' or '.join(sorted(missing))} in schema {schema}. "
+                "Use --schema to select another schema."
+            )
         if not self._connection.execute(
             "select 1 from pg_timezone_names() where name = ?", [self.time_zone]
         ).fetchall():
@@ -76,15 +79,15 @@ class Warehouse:
     ) -> None:
         self._connection.close()
 
-    def rows(self, question: str) -> list[dict[str, Any]]:
-        """Return the result of `charts/<question>.sql`, one dictionary per row."""
-        cursor = self._connection.execute((CHARTS / f"{question}.sql").read_text(encoding="utf-8"))
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Return the result of `charts/<query>.sql` as one dictionary per row."""
+        cursor = self._connection.execute((CHARTS / f"{query}.sql").read_text(encoding="utf-8"))
         columns = [column for column, *_ in cursor.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
     def people(self) -> list[str]:
         """Return the e-mail addresses of all participants, in alphabetical order."""
-        found = self._connection.execute(
+        rows = self._connection.execute(
             "select distinct user_email from call_participations where user_email is not null order by user_email"
         ).fetchall()
-        return [email for (email,) in found]
+        return [email for (email,) in rows]

@@ -48,4 +48,4 @@ def build(database: Path, *arguments: str | Path) -> Page:
     """Build the page, in the folder of the database unless `--output` is given."""
     done = run(database, "--output", database.with_suffix(".html"), *arguments)
     assert not done.returncode, done.stderr
-    return Page(Path(done.stdout.removeprefix("The pairing report: ").strip()))
+    return Page(Path(done.stdout.removeprefix("Pairing report: ").strip()))

@@ -32,7 +32,7 @@ def test_a_missing_database_is_an_error(tmp_path: Path) -> None:
 def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "not.duckdb"
     path.write_text("not a database " * 1000)
-    assert "not.duckdb cannot be read" in refusal(path)
+    assert "Cannot read not.duckdb: " in refusal(path)
 
 
 def test_a_database_without_the_tables_is_an_error(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-// Draws each figure's chart from its Vega-Lite specification, and again when its width changes. Colours are the page's
-// CSS variables, so light, dark and print need no drawing of their own. The bundle this is part of has `vegaEmbed`.
+// Draws each chart from its Vega-Lite specification, and redraws it when its width changes. Colours are CSS variables of
+// the page, so a chart does not have to be redrawn for light mode, dark mode or print. The bundle provides `vegaEmbed`.
 const tooltip = document.getElementById("tooltip");
 
 function showTooltip(_handler, event, _item, text) {
@@ -13,7 +13,7 @@ function showTooltip(_handler, event, _item, text) {
   tooltip.style.top = `${above < 8 ? event.clientY + 18 : above}px`;
 }
 
-// People's names shrink with the cells of the matrix, within what can be read.
+// Names shrink with the cells of the matrix, but remain readable.
 function labelSize(element) {
   const places = Number(element.dataset.squareOf);
   return Math.min(Math.max((element.clientWidth / places) * 0.6, 8), 11.5);
@@ -27,7 +27,7 @@ async function draw(element, specification) {
     { ...specification, params, width, height: element.clientHeight },
     {
       actions: false,
-      ast: true, // expressions are interpreted, not compiled, so the page's policy may forbid `eval`
+      ast: true, // interprets expressions, because the Content-Security-Policy of the page forbids `eval`
       defaultStyle: false,
       renderer: "svg",
       tooltip: showTooltip,
