@@ -1,4 +1,4 @@
--- What the page says of the whole: one row. Days are those of the time zone; minutes and hours are fractions.
+-- The totals at the top of the page, in one row. Days are in the time zone of the report; minutes and hours are fractional.
 select
     count(*) as calls,
     (select count(distinct user_email) from call_participations) as people,

@@ -1,5 +1,5 @@
--- Hours a week (Monday first) for which at least two people were in a call together; a call of five counts once.
--- The weeks in which the data begin and end are marked, unless they begin on a Monday and end on a Friday or later.
+-- Hours per week, starting on Monday, in which at least two people were in a call; a call with five people counts once.
+-- The first and last weeks are marked as cut short, unless the data starts on a Monday and ends on a Friday or later.
 with days as (
     select min(local_hour)::date as first_day, max(local_hour)::date as last_day from slices
 ),

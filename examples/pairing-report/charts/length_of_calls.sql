@@ -1,4 +1,4 @@
--- How many calls last how long, in steps of a quarter of an hour; the last step is open: two hours and longer.
+-- Number of calls by length, in steps of 15 minutes; the last step includes all calls of two hours or longer.
 with steps as (
     select unnest(generate_series(0, 120, 15)) as minutes
 )

@@ -1,4 +1,4 @@
--- How many calls had how many people, whether they came early or late; a person who came back counts once.
+-- Number of calls by number of participants; a person who left and came back counts once.
 select people, count(*) as calls
 from (
     select count(distinct user_email) as people

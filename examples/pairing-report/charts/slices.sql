@@ -1,10 +1,10 @@
--- The ground of every chart that counts hours: each call cut into slices in which the same people were present.
--- A person who is in a call with two devices, or came back, counts once. Slices are cut at every quarter of an hour too,
--- so that each lies in one hour, day and week of every time zone. `local_hour` is the beginning of that hour there.
--- Stays without a person, a beginning or an end are left out. Microseconds are whole: their sum has no rounding.
+-- The source of every chart of hours: each call, split into slices during which the same people are present.
+-- A person who is present twice in a slice, with two devices, counts once. Calls are also split at every quarter of an
+-- hour, so that each slice lies within one hour, day and week of every time zone. `local_hour` is the start of that hour.
+-- Participations without a person, a start or an end are ignored. Microseconds are integers, so sums are not rounded.
 set TimeZone = 'UTC';
 
--- A loader that appends has a row more than once; an address in other letters, upper or lower case, is the same person.
+-- Targets that append can load a row more than once. Addresses that differ only in case belong to the same person.
 create or replace temp table calls as
 select distinct on (id) id, started_at, duration_seconds from calls order by id, ended_at desc;
 create or replace temp table call_participations as

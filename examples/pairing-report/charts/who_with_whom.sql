@@ -1,4 +1,4 @@
--- Hours that each two people were in the same call; a pair that never met has no row.
+-- Hours per pair of people in the same call. Pairs that were never in the same call have no row.
 with present as (
     select microseconds, unnest(people) as person, people from slices
 ),
