@@ -1,4 +1,4 @@
-"""Catalogs: the response to `discover`, and the configured catalog of `read`."""
+"""Builds the catalog for `discover`, and parses the configured catalog of `read`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StreamName(msgspec.Struct):
 
 
 class ConfiguredStream(msgspec.Struct):
-    """The parts of a configured stream that this source uses."""
+    """The fields of a configured stream that this source uses."""
 
     stream: StreamName
     sync_mode: SyncMode
@@ -36,7 +36,7 @@ class ConfiguredCatalog(msgspec.Struct):
 
 
 def discovered(stream: TupleStream) -> dict[str, Any]:
-    """Return the entry of a stream in the catalog."""
+    """Return the catalog entry of a stream."""
     return {
         "name": stream.name,
         "json_schema": stream.schema,
@@ -52,14 +52,14 @@ def discovered(stream: TupleStream) -> dict[str, Any]:
 def configured(document: object, known: Collection[str]) -> set[str]:
     """Return the names of the streams to read.
 
-    Both sync modes read in the same way: from the given state, or from `start_date` without one.
+    Both sync modes read in the same way: from the state, or from `start_date` if there is no state.
 
     Args:
         document: A configured catalog, as JSON.
         known: The names of the streams that exist.
 
     Raises:
-        InputError: It is not a configured catalog, or names a stream that does not exist.
+        InputError: `document` is not a configured catalog, or it contains an unknown stream.
     """
     try:
         names = {entry.stream.name for entry in msgspec.convert(document, ConfiguredCatalog).streams}
@@ -67,7 +67,7 @@ def configured(document: object, known: Collection[str]) -> set[str]:
         hint = ""
         if isinstance(document, dict) and ("catalog" in document or "`stream`" in str(error)):
             hint = (
-                " The output of `discover` is not a configured catalog: that has a list `streams` of objects such as "
+                " The output of `discover` is not a configured catalog, which has a list `streams` of objects such as "
                 '{"stream": {"name": "calls", …}, "sync_mode": "incremental", "destination_sync_mode": "append"}.'
             )
         raise InputError(f"The catalog is not a configured catalog of Airbyte: {error}.{hint}") from None

@@ -1,4 +1,4 @@
-"""State: from Airbyte's per-stream states to the tap's state."""
+"""Converts Airbyte's per-stream states to the tap's state."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class StreamDescriptor(msgspec.Struct):
-    """Which stream a state belongs to."""
+    """The stream to which a state belongs."""
 
     name: str
 
 
 class PerStreamState(msgspec.Struct):
-    """A stream and its state, which is the stream's entry among the tap's bookmarks."""
+    """A stream and its state, which is the entry of the stream in the tap's bookmarks."""
 
     stream_descriptor: StreamDescriptor
     stream_state: dict[str, Any] | None = None
@@ -33,14 +33,14 @@ class AirbyteState(msgspec.Struct):
 
 
 def to_singer(document: object, names: Collection[str]) -> dict[str, Any]:
-    """Return the tap's state for the states that Airbyte has saved.
+    """Return the tap's state from the states that Airbyte has saved.
 
     Args:
-        document: A list of per-stream states, as JSON; the last one of each stream counts.
+        document: A list of per-stream states, as JSON; only the last one of each stream is used.
         names: The streams to read; the states of others are ignored.
 
     Raises:
-        InputError: It is not such a list.
+        InputError: `document` is not a list of per-stream states.
     """
     try:
         # Older platforms pass an empty object for no state.

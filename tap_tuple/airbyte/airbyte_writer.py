@@ -27,21 +27,21 @@ INTERRUPTED = "Interrupted by a signal. No data was lost; the next run resumes f
 
 @dataclass
 class OpenStream:
-    """A stream between STARTED and its last status."""
+    """A stream whose status is STARTED or RUNNING."""
 
     running: bool = False
     is_rate_limited: bool = False
-    """Whether the last status reported a wait for the rate limit."""
+    """Whether its last status reported a wait for the rate limit."""
     state: dict[str, Any] | None = None
-    """The state that was written last."""
+    """The last state that was written."""
     count: int = 0
-    """Number of records written since."""
+    """The number of records written since that state."""
 
 
 class AirbyteWriter(LineWriter):
-    """Writes Airbyte messages: STARTED for a SCHEMA, and for a STATE one state per stream.
+    """Writes Singer messages as Airbyte messages: a SCHEMA as status STARTED, and a STATE as one state per stream.
 
-    Records are buffered until the state that covers them; other messages are written at once.
+    Records are buffered until the state that covers them.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class AirbyteWriter(LineWriter):
             self._open[message.stream] = OpenStream()
             self.write_at_once(messages.stream_status(message.stream, "STARTED"))
         else:
-            raise TypeError(f"Airbyte has no message like {message.type}")
+            raise TypeError(f"Unsupported Singer message type: {message.type}")
 
     @override
     def write_records(self, stream: str, records: Sequence[msgspec.Struct], time_extracted: str) -> None:
@@ -84,7 +84,7 @@ class AirbyteWriter(LineWriter):
     def _write_states(self, message: StateMessage) -> None:
         self._bookmarks = message.value.get("bookmarks", {})
         for name, stream in self._open.items():
-            # The SDK also writes the state before and after a sync; here it follows a page.
+            # Skips the states that the SDK writes before the first record; `complete` writes a state for every stream.
             if stream.running:
                 self._add_state(name, stream)
         self._flush(state=self.format_message(message))
@@ -105,7 +105,7 @@ class AirbyteWriter(LineWriter):
         self._flush()
 
     def complete(self) -> None:
-        """Report that all streams are complete, each with a state."""
+        """Write the state and the status COMPLETE of every stream."""
         for name, stream in self._open.items():
             self._add_state(name, stream)
             self._add(_line(messages.stream_status(name, "COMPLETE")))
@@ -113,15 +113,15 @@ class AirbyteWriter(LineWriter):
         self._open = {}
 
     def fail(self, sentence: str, failure_type: FailureType) -> None:
-        """Report why the command fails; the buffer is discarded."""
+        """Discard the buffer, and report why the command failed."""
         self._discard()
-        for line in self._incomplete(sentence, failure_type):
-            self._add(_line(line))
+        for message in self._incomplete(sentence, failure_type):
+            self._add(_line(message))
         self._flush()
 
     @override
     def last_lines(self) -> bytes:
-        # Without a state: a repeated one would break the count of records.
+        # Without the last state: Airbyte would count its records twice.
         return b"".join(map(_line, [*self._delayed, *self._incomplete(INTERRUPTED, "transient_error")]))
 
     def _incomplete(self, sentence: str, failure_type: FailureType) -> list[messages.Message]:
@@ -134,9 +134,12 @@ class AirbyteWriter(LineWriter):
         self._flush()
 
     def log(self, message: messages.Message) -> None:
-        """Write a LOG message: at once, or after the records in the buffer, or with the next messages."""
+        """Write a LOG message, after the buffered records if there are any.
+
+        A message of another thread, or after a signal, is written with the next messages.
+        """
         if threading.current_thread() is not threading.main_thread() or SIGNAL_HANDLER.received:
-            # Only the main thread may write, as signals reach no other; and after a signal, only the last lines.
+            # Only the main thread may write, because it handles signals. After a signal, it writes only `last_lines`.
             self._delayed.append(message)
         elif self._buffer:
             self._add(_line(message))

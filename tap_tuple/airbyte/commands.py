@@ -59,7 +59,7 @@ def _run(arguments: Sequence[str], writer: AirbyteWriter) -> int:
 
 
 class ArgumentParser(argparse.ArgumentParser):
-    """Rejects an invalid command line without repeating it."""
+    """Reports an invalid command line without quoting it, as it may contain a token."""
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -118,10 +118,10 @@ def _read(arguments: argparse.Namespace, writer: AirbyteWriter) -> None:
 
 
 def _read_config(path: str) -> dict[str, Any]:
-    """Read the settings, without those that Airbyte adds for itself, and without unknown ones.
+    """Return the known settings of a config file.
 
-    An unknown setting is not an error: after a downgrade, a saved connection still has the settings of the newer
-    version.
+    Names that start with `_` are added by Airbyte. Any other unknown setting is logged, but is not an error: after a
+    downgrade, a saved connection still has the settings of the newer version.
     """
     document = inputs.read_json(path, "config")
     redact(document.get("auth_token"))

@@ -1,4 +1,4 @@
-"""Log lines as LOG messages, which Airbyte shows."""
+"""Writes log lines as LOG messages, which Airbyte displays."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LEVELS: dict[int, messages.Level] = {
 
 
 class LogHandler(logging.Handler):
-    """Passes each log line to the writer, without a traceback, which may quote data.
+    """Passes log lines to the writer without tracebacks, which may contain data.
 
     Args:
-        writer: Writes the lines.
+        writer: The writer of the messages.
     """
 
     def __init__(self, writer: AirbyteWriter) -> None:
@@ -40,9 +40,9 @@ class LogHandler(logging.Handler):
 
 
 def listen(writer: AirbyteWriter, *, level: str) -> None:
-    """Send all log lines of a level or above to the writer from now on."""
+    """Send all log lines of this level or above to the writer."""
     handler = LogHandler(writer)
-    # The SDK's metrics are for Meltano; Airbyte has its own.
+    # The SDK's metrics are for Meltano. Airbyte collects its own.
     handler.addFilter(lambda record: record.name != METRICS_LOGGER_NAME)
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(capture=True)

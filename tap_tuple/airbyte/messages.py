@@ -1,4 +1,4 @@
-"""The messages of the Airbyte protocol that a source sends, as objects for JSON.
+"""Builds the messages that a source sends in the Airbyte protocol, as objects to encode as JSON.
 
 Source: https://docs.airbyte.com/platform/understanding-airbyte/airbyte-protocol
 """
@@ -27,7 +27,7 @@ class AirbyteRecord(msgspec.Struct, gc=False):
 
 
 class AirbyteRecordMessage(msgspec.Struct, gc=False, tag_field="type", tag="RECORD"):
-    """A RECORD message; a struct, as there are many of them."""
+    """A RECORD message, which is a struct because structs are encoded faster than dictionaries."""
 
     record: AirbyteRecord
 
@@ -48,7 +48,7 @@ def spec(specification: dict[str, Any]) -> Message:
 
 
 def connection_status(failure: str | None) -> Message:
-    """Return the response to `check`: why the connection does not work, or None if it does."""
+    """Return the response to `check`; `failure` is None if the connection works."""
     if failure is None:
         return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "SUCCEEDED"}}
     return {"type": "CONNECTION_STATUS", "connectionStatus": {"status": "FAILED", "message": failure}}
@@ -60,7 +60,7 @@ def catalog(streams: list[dict[str, Any]]) -> Message:
 
 
 def stream_state(stream: str, state: dict[str, Any], record_count: int) -> Message:
-    """Return a stream's state, and how many records have been written since its last one."""
+    """Return a STATE message with the number of records written since the previous state of the stream."""
     return {
         "type": "STATE",
         "state": {
@@ -72,7 +72,7 @@ def stream_state(stream: str, state: dict[str, Any], record_count: int) -> Messa
 
 
 def stream_status(stream: str, status: Status, *, quota_reset_ms: int | None = None) -> Message:
-    """Return the status of a stream; `quota_reset_ms` says until when it waits for the rate limit, if it does."""
+    """Return the status of a stream; `quota_reset_ms` is the end of a wait for the rate limit, if there is one."""
     content: dict[str, Any] = {"stream_descriptor": {"name": stream}, "status": status}
     if quota_reset_ms is not None:
         content["reasons"] = [{"type": "RATE_LIMITED", "rate_limited": {"quota_reset": quota_reset_ms}}]
@@ -80,7 +80,7 @@ def stream_status(stream: str, status: Status, *, quota_reset_ms: int | None = N
 
 
 def error(sentence: str, failure_type: FailureType) -> Message:
-    """Return why the command failed, and who can fix it."""
+    """Return an error; `failure_type` says whether the configuration, a temporary problem or the system caused it."""
     return _trace("ERROR", "error", {"message": sentence, "failure_type": failure_type})
 
 

@@ -1,4 +1,4 @@
-"""The specification: the tap's settings for Airbyte's forms."""
+"""Builds the specification, from which Airbyte generates the form for the tap's settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from tap_tuple import settings
 
 DOCUMENTATION_URL = "https://docs.tuple.app/team-management/usage-api-alpha"
-"""Where users learn about the API."""
+"""The documentation of the API."""
 DATES = {"start_date", "end_date"}
 DATE_PATTERN = r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$"
 KEYWORDS = ("title", "description", "default", "minimum", "maximum", "exclusiveMinimum")
@@ -38,12 +38,12 @@ def specification() -> dict[str, Any]:
 def _property(name: str, setting: dict[str, Any], order: int) -> dict[str, Any]:
     kinds = setting["type"] if isinstance(setting["type"], list) else [setting["type"]]
     content = {
-        # In Airbyte's forms, settings can be optional, but not null.
+        # In Airbyte's forms, a setting can be optional, but not null.
         "type": next(kind for kind in kinds if kind != "null"),
         "order": order,
         **{keyword: setting[keyword] for keyword in KEYWORDS if keyword in setting},
     }
     if name in DATES:
-        # The format shows a date picker; the pattern is what the form validates.
+        # The format adds a date picker to the form; the pattern validates the value.
         content.update(format="date-time", pattern=DATE_PATTERN)
     return {**content, "airbyte_secret": True} if setting.get("secret") else content
