@@ -1,6 +1,6 @@
 """A local stand-in for Tuple's usage API, built on the standard library only.
 
-It is meant for people who have no token yet. The tests, the demo and the benchmarks use it as well.
+It lets people try the tap without a Tuple token. The tests, the demo and the benchmarks also use it.
 """
 
 from tap_tuple.sandbox.fault_injection import Fault

@@ -1,4 +1,4 @@
-"""The command `tap-tuple-sandbox`: a sandbox that runs until it is stopped."""
+"""The command `tap-tuple-sandbox`, which runs a sandbox until it is stopped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tap_tuple.sandbox.sandbox import DEFAULT_TOKEN, Sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REQUESTS_PER_MINUTE = 60  # as the real API
+_REQUESTS_PER_MINUTE = 60  # the limit of the real API
 
 
 def main() -> None:

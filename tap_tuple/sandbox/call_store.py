@@ -1,4 +1,4 @@
-"""The calls of a team in the order of the API: by `ended_at`, then by id."""
+"""Stores the calls of a team in the order of the API: by `ended_at`, then by id."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _position = attrgetter("position")
 class StoredCall:
     """A call, its position in the order, and its JSON.
 
-    `position` is the end in milliseconds since 1970 and the id. A call without a valid `ended_at` comes last.
+    `position` consists of the end in milliseconds since 1970 and the id. A call without a valid `ended_at` comes last.
     """
 
     __slots__ = ("_json", "call", "position")
@@ -41,14 +41,14 @@ class StoredCall:
 
     @property
     def json(self) -> bytes:
-        """The call as JSON, encoded once: `CallStore.replace` a call instead of changing it in place."""
+        """The call as JSON. It is encoded only once, so use `CallStore.replace` instead of changing a call in place."""
         if self._json is None:
             self._json = _to_json(self.call).encode()
         return self._json
 
 
 class CallStore:
-    """Sorted calls that any number of threads can read and change."""
+    """A thread-safe collection of calls in the order of the API."""
 
     def __init__(self, calls: Iterable[CallDict]) -> None:
         self._lock = threading.RLock()
@@ -64,13 +64,13 @@ class CallStore:
 
     @property
     def latest_end_ms(self) -> int:
-        """The latest end in milliseconds since 1970, 0 if there is none."""
+        """The latest end in milliseconds since 1970; 0 without calls."""
         with self._lock:
             dated = bisect_left(self._stored, _UNDATED, key=_position)
             return int(self._stored[dated - 1].position[0]) if dated else 0
 
     def add(self, calls: Iterable[CallDict]) -> None:
-        """Insert calls; one whose id exists already becomes a second call with that id."""
+        """Insert calls, even if calls with the same ids exist."""
         with self._lock:
             for stored in map(StoredCall, calls):
                 insort(self._stored, stored, key=_position)
@@ -92,7 +92,7 @@ class CallStore:
     def select(self, since_ms: int, until_ms: int, offset: int, limit: int) -> tuple[int, list[StoredCall]]:
         """Return the number of calls that ended from `since_ms` (inclusive) to `until_ms` (exclusive), and a slice.
 
-        A call without a valid `ended_at` is part of every selection, after all others.
+        Calls without a valid `ended_at` are always selected, and come last.
         """
         with self._lock:
             start, stop, undated = (

@@ -1,4 +1,4 @@
-"""Faults: which requests go wrong, and how."""
+"""Defines faults: which requests they affect, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SUCCESS = range(200, 300)
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """Something that goes wrong. All fields that are set take effect together.
+    """A fault of the API. All fields that are set take effect together.
 
     `page` and `when` select requests, by default all. `on` and `times` count the selected requests only.
 
     Attributes:
         page: Select requests for this page.
         when: Select requests for which this returns true, e.g. `lambda request: request.query["since"] > "2026-03"`.
-        on: The first selected request that goes wrong; 1 is the first one.
-        times: The number of requests that go wrong; None for all from `on`.
+        on: The number of the first selected request that is affected, counted from 1.
+        times: The number of affected requests; None for all from `on`.
         delay_seconds: Delay the response.
         run: Called with the sandbox before the response is made. The sandbox does not stop before it returns.
         delete: Delete the calls with these ids before the response is made. An integer deletes that many of the
@@ -43,7 +43,7 @@ class Fault:
             the middle of the body; `drip` sends one byte of the body every 0.2 seconds.
 
     Raises:
-        ValueError: `connection` is none of these.
+        ValueError: `connection` is not one of these values.
     """
 
     page: int | None = None
@@ -62,17 +62,19 @@ class Fault:
     connection: ConnectionFault | None = None
 
     def __post_init__(self) -> None:
-        """Check what mypy cannot check in parametrized tests."""
+        """Check `connection`, because mypy does not check the values in parametrized tests."""
         if self.connection not in {None, *get_args(ConnectionFault)}:
-            raise ValueError(f"connection must be one of {', '.join(get_args(ConnectionFault))}")
+            raise ValueError(
+                f"connection must be one of {', '.join(get_args(ConnectionFault))}, got {self.connection!r}"
+            )
 
     def selects(self, request: Received) -> bool:
-        """Return whether `page` and `when` select a request."""
+        """Return whether `page` and `when` select this request."""
         is_page = self.page is None or request.query.get("page", "1") == str(self.page)
         return is_page and (self.when is None or self.when(request))
 
     def applies_to(self, selected: int) -> bool:
-        """Return whether `on` and `times` include a selected request, of which 1 is the first."""
+        """Return whether `on` and `times` include the selected request with this number, counted from 1."""
         return selected >= self.on and (self.times is None or selected < self.on + self.times)
 
     def change_content(self, response: Response) -> Response:
@@ -88,7 +90,7 @@ class Fault:
         return response
 
     def change_headers(self, response: Response, request: Received, origin: str) -> None:
-        """Apply `link` and `headers`; these can also change the headers that describe the encoded body."""
+        """Apply `link` and `headers`, which can also change the headers that describe the encoded body."""
         changes = dict(self.headers)
         if self.link is not None:
             query = request.raw_target.partition("?")[2]

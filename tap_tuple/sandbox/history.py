@@ -1,4 +1,4 @@
-"""Generates the calls of a plausible team: squads, working hours, late arrivals, lost connections."""
+"""Generates the calls of a realistic team, with squads, working hours, late arrivals and lost connections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMES = """
 _DEFAULT_USERS = 25
 _SQUAD_SIZE = 5
 _CALLS_PER_PERSON_AND_DAY = 1.2
-_MAX_WORKING_DAYS = 2600  # ten years; more calls make the days fuller, not the history longer
+_MAX_WORKING_DAYS = 2600  # ten years; more calls mean more calls per day, not a longer history
 _SATURDAY = 5
 
 # The hours (UTC) in which calls start and the numbers of people in a call, each with relative frequencies.
@@ -39,8 +39,8 @@ _LATE_SHARE, _EARLY_SHARE, _REJOIN_SHARE = 0.1, 0.15, 0.05
 _MIN_REJOINED_MS = 12 * _MINUTE_MS
 
 _FIRST_ID = 10_000
-_MAX_ID_GAP = 9  # other teams' calls take ids as well
-_MAX_PARTICIPATIONS = 16  # more than any call has, so that the ids of participations are unique
+_MAX_ID_GAP = 9  # calls of other teams also use ids
+_MAX_PARTICIPATIONS = 16  # more than any call has, so the ids of participations are unique
 
 
 class _Meeting(NamedTuple):
@@ -89,7 +89,7 @@ def generate_calls(
     Args:
         count: The number of calls. 10,000 calls of 25 users go back about 500 days.
         users: The number of people in the team.
-        seed: Another seed generates another history of the same kind.
+        seed: The seed of the random generator; different seeds generate different histories.
         now: All calls ended before this time; None for the current time.
 
     Returns:
@@ -169,7 +169,7 @@ def _calls(meetings: list[_Meeting], after_id: int, rng: random.Random) -> list[
 
 
 def _presences(meeting: _Meeting, rng: random.Random) -> Iterator[tuple[int, int, str]]:
-    """Yield who is in the call from when to when: some join late, leave early, or drop out and come back."""
+    """Yield the start, end and person of each participation; some people join late, leave early or reconnect."""
     started_ms, ended_ms, people = meeting
     duration_ms = ended_ms - started_ms
     last_to_leave = rng.choice(people)
@@ -187,5 +187,5 @@ def _presences(meeting: _Meeting, rng: random.Random) -> Iterator[tuple[int, int
 
 
 def _duration_ms(rng: random.Random) -> int:
-    """Return a duration that is mostly half an hour or an hour, seldom more."""
+    """Return a random duration with a median of about 36 minutes."""
     return _MIN_DURATION_MS + int((_MAX_DURATION_MS - _MIN_DURATION_MS) * rng.betavariate(1.3, 5))

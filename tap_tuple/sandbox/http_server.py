@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that can also send a response badly, and that stops at any time."""
+"""An HTTP server on loopback that can send faulty responses, and can be stopped at any time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    # Takes the target and the headers of a request; returns what to send, and what goes wrong while sending.
+    # Takes the target and the headers of a request; returns the response, and the fault that occurs while sending it.
     Respond: TypeAlias = Callable[[str, dict[str, str]], "tuple[Response, ConnectionFault | None]"]
 
 LOOPBACK = "127.0.0.1"
@@ -40,7 +40,7 @@ class Received:
     Attributes:
         number: 1 for the first request of a sandbox.
         path: The target without its query.
-        query: The decoded parameters; the last value of one that was sent twice.
+        query: The decoded parameters; the last value of a repeated parameter.
         raw_target: Path and query as in the request line.
         headers: Header values by name in lower case.
         arrived_at: The value of `time.monotonic()`, in seconds.
@@ -58,7 +58,7 @@ class Received:
 
 @dataclass(slots=True)
 class Response:
-    """A response; like a request's, its headers are case-insensitive and can have several values."""
+    """A response. Header names are case-insensitive, and can occur several times."""
 
     status: int
     body: bytes
@@ -66,7 +66,7 @@ class Response:
 
     @classmethod
     def error(cls, status: int, message: str = "") -> Response:
-        """Return an error with a message, by default the standard phrase of the status."""
+        """Return an error response. The message defaults to the standard phrase of the status."""
         phrase = next((known.phrase for known in HTTPStatus if known == status), "Unknown")
         return cls(status, json.dumps({"error": message or phrase}).encode())
 
@@ -78,22 +78,22 @@ class Response:
             return
         self.headers["Content-Type"] = "application/json; charset=utf-8"
         if len(self.body) >= _MIN_COMPRESSED_BYTES and "gzip" in accept_encoding:
-            # The fastest level, because the sandbox and the tap share the processors.
+            # The fastest level, because the sandbox and the tap share the same processors.
             self.body = gzip.compress(self.body, compresslevel=1, mtime=0)
             self.headers["Content-Encoding"] = "gzip"
         self.headers["Content-Length"] = str(len(self.body))
 
 
 class HttpServer(socketserver.ThreadingTCPServer):
-    """Accepts connections once constructed, and responds between `start` and `stop`, in a thread per connection.
+    """Listens once constructed, and responds between `start` and `stop`, with one thread per connection.
 
     Args:
         port: The port on 127.0.0.1; 0 for any free port.
-        respond: Called for each request, from many threads at once.
+        respond: Called for each request, possibly from several threads at the same time.
 
     Attributes:
         port: The port in use.
-        stopping: Set when the server stops; wait for this instead of sleeping.
+        stopping: Set when the server stops. Code in a response waits for this event instead of sleeping.
     """
 
     allow_reuse_address = True
@@ -108,7 +108,7 @@ class HttpServer(socketserver.ThreadingTCPServer):
         self._acceptor = threading.Thread(target=self.serve_forever, args=(_POLL_SECONDS,), daemon=True)
 
     def start(self) -> None:
-        """Respond from now on."""
+        """Start responding to requests."""
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -140,16 +140,16 @@ class HttpServer(socketserver.ThreadingTCPServer):
 class _RequestHandler(BaseHTTPRequestHandler):
     server: HttpServer
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # or the body could wait 40 ms for the client's ACK of the headers
+    disable_nagle_algorithm = True  # otherwise the body could wait 40 ms for the ACK of the headers
 
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         response, fault = self.server.respond(self.path, headers)
-        # If a fault has changed the length, only the end of the connection ends the response.
+        # If a fault has changed the length, only closing the connection ends the response.
         is_complete = response.headers["Content-Length"] == str(len(response.body))
         self.close_connection |= fault is not None or not is_complete
         if fault == "reset":
-            # A socket that does not linger is closed by RST, unless the base class sends FIN first.
+            # With a linger time of 0, `close` sends RST. It is called here because the base class would send FIN first.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
         elif fault != "close":
@@ -176,4 +176,4 @@ class _RequestHandler(BaseHTTPRequestHandler):
                 self.rfile.read()  # returns when the client or `stop` closes the connection
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: the base class would write to stderr."""
+        """Log nothing, because the base class would write to stderr."""

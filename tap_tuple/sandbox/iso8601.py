@@ -1,4 +1,4 @@
-"""ISO 8601 datetimes as whole milliseconds since 1970 (UTC), which is the precision of the API."""
+"""Converts ISO 8601 datetimes to and from integer milliseconds since 1970 (UTC), the precision of the API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def to_ms(moment: datetime) -> int:
 
 
 def parse_ms(text: str) -> int:
-    """Parse a date or datetime; one without a zone is in UTC.
+    """Return the milliseconds since 1970 of an ISO 8601 date or datetime, which is in UTC if it has no time zone.
 
     Raises:
         ValueError: `text` is not a valid ISO 8601 date or datetime.
@@ -28,7 +28,7 @@ def parse_ms(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not an ISO 8601 datetime")
     day, minute, second, fraction, zone_hours, zone_minutes = match.groups()
-    # Before Python 3.11, `fromisoformat` reads only this one form: neither `Z` nor one digit of a fraction.
+    # Before Python 3.11, `fromisoformat` accepts only this form: no `Z`, and only 3 or 6 digits of a fraction.
     time = f"{minute or '00:00'}:{second or '00'}.{fraction or '0':0<6.6}"
     return to_ms(datetime.fromisoformat(f"{day}T{time}{zone_hours or '+00'}:{zone_minutes or '00'}"))
 

@@ -1,4 +1,4 @@
-"""The sandbox: calls, the API's contract and faults behind one URL."""
+"""The sandbox, which combines calls, the API and its faults in one server."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _NEW_CALL_INTERVAL_MS = 180_000
 
 
 class Sandbox:
-    """Tuple's usage API on loopback; a context manager that responds inside its `with` block.
+    """A stand-in for Tuple's usage API on loopback. It responds inside its `with` block.
 
     Args:
         calls: The team's calls in any order, valid or not. They are not copied.
         token: The only valid token.
         requests_per_minute: The rate limit.
         max_per_page: The maximum page size; larger values of `per_page` are reduced to it.
-        faults: What goes wrong.
-        latency_seconds: The minimum time per response.
+        faults: The faults to inject.
+        latency_seconds: The minimum duration of each response.
         now: A fixed current time, which is the default of `until`; None for the real time.
         port: The port on 127.0.0.1; 0 for any free port.
 
@@ -79,12 +79,12 @@ class Sandbox:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Sandbox:  # noqa: PYI034 - `typing.Self` needs Python 3.11
-        """Start to respond."""
+        """Start responding to requests."""
         self._server.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close all connections and the port."""
+        """Stop the server and close all connections."""
         self._server.stop()
 
     @property
@@ -93,7 +93,7 @@ class Sandbox:
         return self._store.calls
 
     def add(self, *calls: CallDict) -> None:
-        """Add calls; one whose id exists already becomes a second call with that id."""
+        """Add calls, even if calls with the same ids exist."""
         self._store.add(calls)
 
     def delete(self, *ids: object) -> None:
@@ -101,11 +101,11 @@ class Sandbox:
         self._store.delete(ids)
 
     def replace(self, *calls: CallDict) -> None:
-        """Replace the calls that have the same ids as these, as if they had been edited."""
+        """Replace the calls that have the same ids, as if they had been edited."""
         self._store.replace(calls)
 
     def new_calls(self, count: int) -> list[CallDict]:
-        """Add generated calls that ended after all others and before now, and return them.
+        """Generate and add calls that ended after all others and before now, and return them.
 
         If there is not enough time between the last call and now, `now` moves forward.
         """
@@ -156,7 +156,7 @@ class Sandbox:
         return response, connection
 
     def _change_calls(self, fault: Fault, request: Received) -> None:
-        """Apply the parts of a fault that come before the response."""
+        """Apply the parts of a fault that take effect before the response is made."""
         if fault.run is not None:
             fault.run(self)
         if isinstance(fault.delete, int):

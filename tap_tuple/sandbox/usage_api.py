@@ -1,4 +1,4 @@
-"""The contract of `GET /api/v2/call_usage`, without sockets: a request in, a response out."""
+"""Implements `GET /api/v2/call_usage` without sockets: maps a request to a response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CALL_USAGE_PATH = f"{API_PATH}/call_usage"
 _DEFAULT_PER_PAGE = 100
 _QUOTA_SECONDS = 60.0
 
-# At most 18 digits: more than any page number, and fewer than Python's limit for integers in strings.
+# At most 18 digits: enough for any page number, and below Python's limit for parsing integers.
 _POSITIVE_INTEGER = re.compile(r"0*[1-9]\d{0,17}", re.ASCII)
 
 
@@ -47,7 +47,7 @@ class RequestQuota:
             now = self._clock()
             if len(self._accepted_at) == self._accepted_at.maxlen and self._accepted_at[0] > now - _QUOTA_SECONDS:
                 return False
-            self._accepted_at.append(now)  # drops the oldest if there are as many as the limit
+            self._accepted_at.append(now)  # drops the oldest if the deque is full
             return True
 
 
@@ -99,7 +99,7 @@ class UsageApi:
         return response
 
     def first_calls(self, request: Received, count: int) -> list[CallDict]:
-        """Return the first calls that match a request, regardless of its page; none if it is invalid."""
+        """Return the first calls that match a request, regardless of its page, or none if the request is invalid."""
         try:
             query = self._parse(request)
         except RefusedError:
@@ -117,7 +117,10 @@ class UsageApi:
         )
 
     def _authorize(self, request: Received) -> None:
-        """Refuse a request that may not read calls; only those with the token count towards the rate limit."""
+        """Refuse a request with the wrong path, the wrong token, or over the rate limit.
+
+        Only requests with the right path and token count towards the rate limit.
+        """
         if request.path.removesuffix("/") != _CALL_USAGE_PATH:
             raise RefusedError(HTTPStatus.NOT_FOUND)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
