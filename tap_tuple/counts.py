@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from tap_tuple.api.calls import Calls
-from tap_tuple.timestamps import Window, subtract
+from tap_tuple.timestamps import EPOCH, Window, subtract
 
 UNREAD = -1
 """The count of a span that has not been read to its end."""
@@ -32,11 +32,12 @@ BEGIN = attrgetter("since")
 
 @dataclass
 class Span:
-    """A span of time. While it is unread, `received` counts the calls that have arrived so far."""
+    """A span of time. While it is unread, `received` counts the calls that have arrived so far, up to `newest`."""
 
     since: datetime
     count: int | None
     received: int = 0
+    newest: datetime = EPOCH
 
 
 class CallCounts:
@@ -106,6 +107,8 @@ class CallCounts:
             span.received += last - first
             if first < last and window.until - window.since > self._longest(window.until, self._spans[-1].since):
                 span = self._split(span, calls.ended_at[first:last], position)
+            if first < last:
+                span.newest = max(span.newest, calls.ended_at[last - 1])
             if is_read:
                 span.count = span.received
         return [part for part in parts if len(part)]
@@ -127,7 +130,8 @@ class CallCounts:
         marks = {at.replace(microsecond=0) for at in ended_at[:: len(ended_at) // SPANS_PER_PAGE + 1]}
         # The next run may resume at the start of the lookback window.
         for mark in sorted(marks | {end, subtract(end, self._lookback_seconds)}):
-            if span.since + SECOND <= mark <= end:
+            # Calls after the mark that an earlier batch had can no longer be told from those before it.
+            if span.since + SECOND <= mark <= end and span.newest < mark:
                 later = len(ended_at) - bisect_left(ended_at, mark)
                 span.count = span.received - later
                 span = Span(mark, UNREAD, later)

@@ -217,6 +217,18 @@ class TestTies:
             tap.green_run()
             assert {call["id"] for call in api.calls} <= tap.ids
 
+    @pytest.mark.parametrize(
+        ("page_size", "linked_page"), [*((1, number) for number in range(1, 40, 6)), (10, 1), (10, 2), (10, 3)]
+    )
+    def test_one_call_deleted_while_links_are_followed_hides_no_other(self, page_size: int, linked_page: int) -> None:
+        stored = [*calls(1, 3), *tied(25), *calls(16, 60)]
+        deletion = Fault(when=is_linked, on=linked_page, delete=[1 if page_size == 1 else 1000])
+        with Sandbox(stored, faults=[deletion]) as api:
+            tap = reader(api, page_size)
+            tap.green_run()
+            assert len(tap.ids) == len(stored)
+            assert all(count >= held for _, count, held in tap.span_counts() if count is not None)
+
     def test_2_500_ties_interrupted_in_the_middle_resume_without_loss(self) -> None:
         stored = [*calls(1, 14), *tied(2500), *calls(16, 60)]
         with Sandbox(stored, faults=[Fault(on=3, status=401)]) as api:

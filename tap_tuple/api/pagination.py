@@ -92,7 +92,7 @@ class Query:
         self._received_before = received - len(seen or {})
         self._returned = 0
         self._total: int | None = None
-        self._has_shifted = False
+        self.has_shifted = False
         self._seen = seen or {}
         self._skipped = skipped
         self.seen_pages = len(self._seen) // page_size
@@ -120,7 +120,7 @@ class Query:
     def receive(self, page: Page) -> Calls:
         """Return the new calls of a page, sorted by `ended_at`, and advance to the next page."""
         # If calls of the pages before have been deleted, others have moved there, unseen.
-        self._has_shifted = not self.on_first_page and (page.total or 0) < (self._total or 0)
+        self.has_shifted = not self.on_first_page and (page.total or 0) < (self._total or 0)
         self._total = page.total
         calls = page.calls.in_time_order()
         if len(calls):
@@ -152,7 +152,7 @@ class Query:
             by_time: The query that continues from the newest call.
             pages_without_calls: How many pages in a row, up to this one, had no new calls.
         """
-        if self._has_shifted:
+        if self.has_shifted:
             return by_time
         expects_more = len(page.calls) >= self._page_size if page.total is None else self._returned < page.total
         if not self.is_linked and not expects_more:
