@@ -155,13 +155,11 @@ class CallCounts:
     def state(self, bookmark: datetime | None) -> list[Span]:
         """Return the spans for the state, up to the one in which the next run resumes.
 
-        An interrupted run leaves counts that are too low, never too high: the next run repeats calls, but misses none.
+        That one is unread until all calls have been read: a run that is interrupted may have read a part of them.
         """
         tail = 0 if bookmark is None else self._index(subtract(bookmark, self._lookback_seconds))
-        last = self._spans[tail]
-        if last is self._spans[-1] or last.count != UNREAD:
-            read = (span.received if span.count == UNREAD else span.count or 0 for span in self._spans[tail:])
-            last = Span(last.since, sum(read))
+        counts = [span.count or 0 for span in self._spans[tail:]]
+        last = Span(self._spans[tail].since, UNREAD if UNREAD in counts else sum(counts))
         return [*self._spans[:tail], last]
 
     def _longest(self, end: datetime, resume: datetime) -> timedelta:

@@ -229,6 +229,19 @@ class TestTies:
             assert len(tap.ids) == len(stored)
             assert all(count >= held for _, count, held in tap.span_counts() if count is not None)
 
+    @pytest.mark.parametrize(("ties", "page_size", "pages"), [(2, 1, 2), (5, 3, 2), (4, 2, 2)])
+    def test_ties_read_before_a_failure_and_deleted_after_it_hide_no_others(
+        self, ties: int, page_size: int, pages: int
+    ) -> None:
+        with Sandbox([*calls(1, 1), *tied(ties)], faults=[Fault(on=pages + 1, status=401)]) as api:
+            tap = reader(api, page_size)
+            assert tap.run().exit_code == 1
+            read = tap.ids - {1}
+            assert 0 < len(read) < ties
+            api.delete(*read)
+            tap.green_run()
+            assert len(tap.ids) == ties + 1
+
     def test_2_500_ties_interrupted_in_the_middle_resume_without_loss(self) -> None:
         stored = [*calls(1, 14), *tied(2500), *calls(16, 60)]
         with Sandbox(stored, faults=[Fault(on=3, status=401)]) as api:
