@@ -56,7 +56,7 @@ class StreamState:
     @property
     def shared_key(self) -> object:
         """What the stream has read. Streams with equal keys share their counts."""
-        return self.bookmark, self._entry.get(COMPARISONS), tuple(map(tuple, self._entry.get(COUNTS, [])))
+        return self.bookmark, tuple(map(tuple, self._entry.get(COUNTS, [])))
 
     def counts(self, lookback_seconds: int, window: Window) -> CallCounts:
         """Return the call counts for a run that covers a window. A state of version 0.1.0 has none yet."""

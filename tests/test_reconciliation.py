@@ -511,6 +511,15 @@ class TestStreams:
             tap.green_run()
             assert abs(both - len(tap.requests)) <= 1
 
+    def test_a_stream_that_was_deselected_in_a_quiet_run_costs_no_further_requests(self) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            tap.selected = ("calls",)
+            tap.green_run()
+            tap.selected = None
+            tap.green_run()
+            assert len(tap.requests) == 2
+
     def test_a_stream_selected_late_reads_its_whole_history_and_finds_late_calls(self) -> None:
         with Sandbox(history()) as api:
             tap = ScheduledTap(api, {"page_size": 25, "lookback_window": 0}, selected=("calls",))
