@@ -76,11 +76,11 @@ class CallCounts:
 
     @property
     def spans(self) -> list[tuple[Window, int | None]]:
-        """The spans of the run's window, and their counts; the first one may begin before the window."""
+        """The spans that overlap the run's window, and their counts; the first and the last may exceed it."""
         ends = [*(span.since for span in self._spans[1:]), self._window.until]
         spans = [(Window(span.since, end), span.count) for span, end in zip(self._spans, ends, strict=True)]
         since, until = self._window
-        return [(span, count) for span, count in spans if since < span.until <= until and span.since < span.until]
+        return [(span, count) for span, count in spans if since < span.until and span.since < min(until, span.until)]
 
     @property
     def unread(self) -> list[Window]:

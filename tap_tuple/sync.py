@@ -140,8 +140,8 @@ class Sync:
         """Read what is unread, compare the counts with the totals, and read again what turns out to be missing."""
         counts = list(dict.fromkeys(progress.counts for progress in streams))
         windows = merge_windows(window for each in counts for window in each.unread)
-        if not windows:
-            logger.warning("Nothing to read: the time range is empty, or ends before the bookmark")
+        if not any(each.spans for each in counts):
+            logger.warning("Nothing to read: the time range is empty")
             return
         totals = {window: self._read(streams, client, window) for window in windows}
         if not self._config["reconcile"]:

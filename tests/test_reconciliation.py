@@ -485,13 +485,23 @@ class TestStartAndEndDate:
             assert tap.ids == set(range(1, 121))
             assert tap.counts_match()
 
-    def test_an_end_date_before_the_bookmark_compares_only_what_is_before_it(self) -> None:
+    @pytest.mark.parametrize("days_before_end", [0, 1, 20, 300])
+    @pytest.mark.parametrize("end", [timedelta(days=3), timedelta(days=40), YEAR])
+    def test_a_late_call_is_found_before_an_end_date_that_is_before_the_bookmark(
+        self, end: timedelta, days_before_end: int
+    ) -> None:
+        with Sandbox(history()) as api:
+            tap = schedule(api)
+            api.add(*late(end + timedelta(days=days_before_end, hours=1)))
+            tap.green_run(end_date=ago(end))
+            assert 1000 in tap.ids
+
+    def test_an_end_date_before_the_bookmark_leaves_later_differences_to_the_next_run(self) -> None:
         with Sandbox(history()) as api:
             tap = schedule(api)
             api.add(*late(timedelta(days=500), timedelta(days=100)))
-            tap.expect_complete = False
             tap.green_run(end_date=ago(YEAR))
-            tap.expect_complete = True
+            assert 1001 not in tap.ids
             tap.green_run()
             assert tap.ids >= {1000, 1001}
 
