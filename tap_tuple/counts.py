@@ -7,7 +7,7 @@ spans; each ends where the next one begins, and the closer they are to the bookm
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -32,12 +32,28 @@ BEGIN = attrgetter("since")
 
 @dataclass
 class Span:
-    """A span of time. While it is unread, `received` counts the calls that have arrived so far, up to `newest`."""
+    """A span of time.
+
+    Attributes:
+        since: When it begins.
+        count: How many of its calls have been read; or UNREAD, or UNKNOWN.
+        excess: How many more the API has reported, but not returned. While the span is read again: how many in all.
+        found_at: Which comparison found the excess.
+        received: While it is unread, how many calls have arrived so far.
+        newest: When the newest of them ended.
+    """
 
     since: datetime
     count: int | None
+    excess: int = 0
+    found_at: int = 0
     received: int = 0
     newest: datetime = EPOCH
+
+    @property
+    def expected(self) -> int | None:
+        """How many calls the API is expected to report; or UNREAD, or UNKNOWN."""
+        return self.count if self.count in {UNREAD, UNKNOWN} else (self.count or 0) + self.excess
 
 
 class CallCounts:
@@ -66,30 +82,45 @@ class CallCounts:
         tail = self._index(resume)
         self._written = sum(span.count or 0 for span in self._spans[tail:])
         self._spans[tail:] = [Span(self._spans[tail].since, UNREAD)]
+        for span in self._spans:
+            age = comparisons - span.found_at
+            # A call that the API counts may be returned later: the pauses between the attempts double.
+            if span.count != UNREAD and span.excess and age & (age - 1) == 0:
+                span.count, span.excess = UNREAD, span.expected or 0
         # What is before the first span is unread. An unread span is read from the beginning of the window only.
         first = self._spans[self._index(window.since)]
-        if window.since < first.since or first.count == UNREAD:
+        if window.since < first.since or (window.since > first.since and first.count == UNREAD):
             self._insert(Span(window.since, UNREAD))
         last = self._spans[self._index(window.until)]
         if last.count == UNREAD and last is not self._spans[-1]:
             self._insert(Span(window.until, UNREAD))
 
     @property
-    def spans(self) -> list[tuple[Window, int | None]]:
-        """The spans that overlap the run's window, and their counts; the first and the last may exceed it."""
-        ends = [*(span.since for span in self._spans[1:]), self._window.until]
-        spans = [(Window(span.since, end), span.count) for span, end in zip(self._spans, ends, strict=True)]
+    def spans(self) -> list[tuple[Window, int | None, int]]:
+        """The spans that overlap the run's window, their expected totals and their excess.
+
+        The first and the last span may exceed the window.
+        """
         since, until = self._window
-        return [(span, count) for span, count in spans if since < span.until and span.since < min(until, span.until)]
+        ends = [*(span.since for span in self._spans[1:]), until]
+        spans = [(Window(span.since, end), span) for span, end in zip(self._spans, ends, strict=True)]
+        overlapping = [pair for pair in spans if since < pair[0].until and pair[0].since < min(until, pair[0].until)]
+        return [(window, span.expected, span.excess) for window, span in overlapping]
 
     @property
     def unread(self) -> list[Window]:
         """What has to be read."""
-        return [span for span, count in self.spans if count == UNREAD]
+        return [window for window, count, _ in self.spans if count == UNREAD]
 
-    def set(self, since: datetime, count: int | None) -> None:
-        """Set the count of the span that begins at an instant."""
-        self._insert(Span(since, count))
+    @property
+    def excess(self) -> int:
+        """Number of calls that the API reports, but does not return."""
+        return sum(excess for _, count, excess in self.spans if count != UNREAD)
+
+    def set(self, window: Window, count: int | None, excess: int = 0) -> None:
+        """Replace the spans of a window with one."""
+        begin, end = (bisect_left(self._spans, edge, key=BEGIN) for edge in window)
+        self._spans[begin:end] = [Span(window.since, count, excess, self.comparisons)]
 
     def take(self, calls: Calls, position: datetime) -> list[Calls]:
         """Count the calls that lie in unread spans, and return them in parts, to be written.
@@ -105,12 +136,13 @@ class CallCounts:
             is_read, is_tail = position >= window.until, span is self._spans[-1]
             parts.append(calls[self._skip_written(calls, first, last, is_read=is_read) if is_tail else first : last])
             span.received += last - first
-            if first < last and window.until - window.since > self._longest(window.until, self._spans[-1].since):
+            longest = self._longest(window.until, self._spans[-1].since)
+            if first < last and window.until - window.since > longest and not span.excess:
                 span = self._split(span, calls.ended_at[first:last], position)
             if first < last:
                 span.newest = max(span.newest, calls.ended_at[last - 1])
             if is_read:
-                span.count = span.received
+                span.count, span.excess = span.received, max(0, span.excess - span.received)
         return [part for part in parts if len(part)]
 
     def _skip_written(self, calls: Calls, first: int, last: int, *, is_read: bool) -> int:
@@ -134,7 +166,7 @@ class CallCounts:
             if span.since + SECOND <= mark <= end and span.newest < mark:
                 later = len(ended_at) - bisect_left(ended_at, mark)
                 span.count = span.received - later
-                span = Span(mark, UNREAD, later)
+                span = Span(mark, UNREAD, received=later)
                 self._insert(span)
         return span
 
@@ -143,11 +175,10 @@ class CallCounts:
         resume, spans, self._spans = subtract(bookmark, self._lookback_seconds), self._spans, self._spans[:1]
         for span, following in pairwise(spans[1:]):
             last = self._spans[-1]
-            is_read = UNREAD not in {last.count, span.count} and UNKNOWN not in {last.count, span.count}
             # An empty span, such as one beyond the API's retention, only costs a request.
             fits = not last.count or following.since - last.since <= self._longest(following.since, resume)
-            if is_read and fits:
-                self._spans[-1] = Span(last.since, (last.count or 0) + (span.count or 0))
+            if {last.count, span.count}.isdisjoint({UNREAD, UNKNOWN}) and fits:
+                self._spans[-1] = _merged([last, span])
             else:
                 self._spans.append(span)
         self._spans += spans[1:][-1:]
@@ -158,9 +189,7 @@ class CallCounts:
         That one is unread until all calls have been read: a run that is interrupted may have read a part of them.
         """
         tail = 0 if bookmark is None else self._index(subtract(bookmark, self._lookback_seconds))
-        counts = [span.count or 0 for span in self._spans[tail:]]
-        last = Span(self._spans[tail].since, UNREAD if UNREAD in counts else sum(counts))
-        return [*self._spans[:tail], last]
+        return [*self._spans[:tail], _merged(self._spans[tail:])]
 
     def _longest(self, end: datetime, resume: datetime) -> timedelta:
         """Return how long a span may be that ends at an instant."""
@@ -174,3 +203,11 @@ class CallCounts:
         """Insert a span, instead of one that begins at the same instant."""
         begin, end = (bisect(self._spans, span.since, key=BEGIN) for bisect in (bisect_left, bisect_right))
         self._spans[begin:end] = [span]
+
+
+def _merged(spans: Sequence[Span]) -> Span:
+    counts = [span.count or 0 for span in spans]
+    if UNREAD in counts:
+        return Span(spans[0].since, UNREAD)
+    found_at = max(span.found_at for span in spans)
+    return Span(spans[0].since, sum(counts), sum(span.excess for span in spans), found_at)

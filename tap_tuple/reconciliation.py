@@ -19,12 +19,14 @@ from tap_tuple.counts import UNKNOWN, UNREAD, CallCounts
 from tap_tuple.exceptions import ApiError
 from tap_tuple.timestamps import Window
 
-Spans: TypeAlias = Sequence[tuple[Window, int]]
+Spans: TypeAlias = Sequence[tuple[Window, int, int]]
 
 MAX_REQUESTS = 600
 """Maximum number of requests for reconciliation and repairs in one run: ten minutes at the documented rate limit."""
 MIN_PROBED_CALLS = 20
 """Minimum size of the page around a mark; it may show other marks as well."""
+MAX_ATTEMPTS = 2
+"""Maximum number of requests for the total of a window."""
 GOLDEN_RATIO = 0.618033988749895
 
 logger = logging.getLogger("tap-tuple")
@@ -63,19 +65,20 @@ class Reconciler:
         self._totals = dict(totals)
         self._max_requests = self._max_requests or self._client.requests_sent + MAX_REQUESTS
         for counts in streams:
-            for span, known in counts.spans:
+            for span, known, _ in counts.spans:
                 if known is UNKNOWN:
-                    counts.set(span.since, self._total(span))
-            spans = [(span, known) for span, known in counts.spans if known is not UNKNOWN]
+                    counts.set(span, self._total(span))
+            spans = [(span, known, excess) for span, known, excess in counts.spans if known is not UNKNOWN]
             read = _count(spans)
             if (recovered := read - self._read.get(counts, read)) > 0:
                 logger.info("Recovered %d missing calls", recovered)
             for span, known, total in list(self._differences(spans, counts.comparisons)):
-                resolved = self._resolve(counts, span, known, total)
-                counts.set(span.since, resolved)
-                read += 0 if resolved == UNREAD else resolved - known
+                if self._resolve(counts, span, known, total):
+                    read += total - known
+            if counts not in self._read:
+                counts.comparisons += 1
             self._read[counts] = read
-            counts.comparisons += 1
+            self.excess = counts.excess
 
     def check_limit(self) -> None:
         """Raise an `ApiError` if the limit of requests has been reached."""
@@ -89,12 +92,13 @@ class Reconciler:
         self.total, self.window, shifted = _count(spans), _range(spans) if spans else None, 0
         if spans and self._totals.get(_range(spans)) != self.total:
             self.total, shifted = self._probe(spans, probe)
-            if self.total not in {None, _count(spans)}:
-                # Some APIs report a total that changes from request to request, without any calls that do.
-                self.total = self._totals[_range(spans)] = self._client.get_page(_range(spans), 1, 1).total
+            if self.total != _count(spans) and {self.total, *self._totals.values()} != {None}:
+                # A single response may have no total, or a wrong one.
+                second = self._client.get_page(_range(spans), 1, 1).total
+                self.total = self._totals[_range(spans)] = self.total if second is None else second
         if self.total is not None and (shifted or self.total != _count(spans)):
             # The oldest calls first, if their number has changed: they are what a limited retention deletes.
-            oldest = next((index for index, (_, known) in enumerate(spans, 1) if known), 1)
+            oldest = next((index for index, (_, known, _) in enumerate(spans, 1) if known), 1)
             yield from self._bisect(spans, self.total, oldest if self.total != _count(spans) else shifted)
 
     def _probe(self, spans: Spans, probe: int) -> tuple[int | None, int]:
@@ -103,7 +107,7 @@ class Reconciler:
         Calls that are added on one side of a mark and deleted on the other do not change the total, but shift the mark.
         Successive probes try all marks, and are spread evenly, as multiples of the golden ratio are.
         """
-        window, ranks = _range(spans), [0, *accumulate(known for _, known in spans)]
+        window, ranks = _range(spans), [0, *accumulate(known - excess for _, known, excess in spans)]
         rank = ranks[int(probe * GOLDEN_RATIO % 1 * len(spans))]
         # A size that keeps the mark off the border of two pages.
         per_page = next(size for size in count(MIN_PROBED_CALLS) if not rank or rank % size)
@@ -116,44 +120,51 @@ class Reconciler:
         if page.total is not None and len(page.calls) and page.total < first + len(page.calls):
             logger.info("Ignoring X-Total-Count: it is lower than the number of calls that the API returned")
             return None, 0
-        for index, (span, _) in enumerate(spans):
+        for index, (span, _, _) in enumerate(spans):
             is_shown = first <= ranks[index] <= first + len(page.calls)
             moved = first + bisect_left(page.calls.ended_at, span.since) - ranks[index]
             # If a mark has moved as far as the total, or not at all, all changes are on one side of it.
-            if is_shown and moved not in {0, (page.total or 0) - ranks[-1]}:
+            if is_shown and moved not in {0, (page.total or 0) - _count(spans)}:
                 return page.total, index
         return page.total, 0
 
     def _bisect(self, spans: Spans, total: int, split: int = 0) -> Iterator[tuple[Window, int, int]]:
         """Yield the differing spans of a range, given its total; a split is where to divide it in any case."""
         if len(spans) == 1 and total != _count(spans):
-            yield *spans[0], total
+            yield _range(spans), _count(spans), total
         elif len(spans) > 1 and (split or total != _count(spans)):
             self.check_limit()
             split = split if 0 < split < len(spans) else len(spans) // 2
             left = self._total(_range(spans[:split]))
-            if left is not None:
+            if left is None and total > _count(spans):
+                # Without the totals of its parts, the range is one span.
+                yield _range(spans), _count(spans), total
+            elif left is not None:
                 yield from self._bisect(spans[:split], left)
                 yield from self._bisect(spans[split:], max(0, total - left))
 
-    def _resolve(self, counts: CallCounts, span: Window, known: int, total: int) -> int:
-        """Return the new count of a span whose total differs from its count."""
+    def _resolve(self, counts: CallCounts, span: Window, known: int, total: int) -> bool:
+        """Adopt the total of a span that differs from its count, or mark the span as unread; return whether adopted."""
         if total < known:
             logger.info("%d calls from %s were deleted, or are older than the API's retention", known - total, span)
+            counts.set(span, total)
         elif self._repairs.get((counts, span)) == (known, total):
-            self.excess += total - known
             logger.warning(
                 "The API reports %d calls from %s, but returned %d in two consecutive reads", total, span, known
             )
+            counts.set(span, known, total - known)
         else:
             self._repairs[counts, span] = (known, total)
             logger.info("The API reports %d calls from %s, but %d have been read: re-reading", total, span, known)
-            return UNREAD
-        return total
+            counts.set(span, UNREAD)
+            return False
+        return True
 
     def _total(self, window: Window) -> int | None:
-        if window not in self._totals:
-            self._totals[window] = self._client.get_page(window, 1, 1).total
+        # A single response may lack the total.
+        for _ in range(MAX_ATTEMPTS):
+            if self._totals.get(window) is None:
+                self._totals[window] = self._client.get_page(window, 1, 1).total
         return self._totals[window]
 
 
@@ -162,4 +173,4 @@ def _range(spans: Spans) -> Window:
 
 
 def _count(spans: Spans) -> int:
-    return sum(known for _, known in spans)
+    return sum(known for _, known, _ in spans)

@@ -9,7 +9,8 @@ The format is a public contract, and later versions read it:
         "comparisons": 4}}}
 
 A span of `call_counts` begins at its instant and ends where the next one begins. Its count is null if its calls have
-not been counted, and -1 if they have not been read. `comparisons` counts the comparisons with the API's totals.
+not been counted, and -1 if they have not been read. If the API has reported more calls of a span than it returned, two
+numbers follow: how many more, and in which comparison. `comparisons` counts the runs that compared the totals.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class StreamState:
 
     def counts(self, lookback_seconds: int, window: Window) -> CallCounts:
         """Return the call counts for a run that covers a window. A state of version 0.1.0 has none yet."""
-        spans = [Span(parse_timestamp(since), count) for since, count in self._entry.get(COUNTS, [])]
+        spans = [Span(parse_timestamp(since), *numbers) for since, *numbers in self._entry.get(COUNTS, [])]
         return CallCounts(spans, self._entry.get(COMPARISONS, 0), self.bookmark, lookback_seconds, window)
 
     def update(self, batch: Batch | None, counts: CallCounts) -> None:
@@ -75,8 +76,12 @@ class StreamState:
             self._entry.update({KEY: self._replication_key, VALUE: format_timestamp(bookmark)})
             counts.merge(bookmark)
         self._entry[COMPARISONS] = counts.comparisons
-        spans = counts.state(bookmark)
-        self._entry[COUNTS] = [[format_timestamp(span.since).replace(".000Z", "Z"), span.count] for span in spans]
+        self._entry[COUNTS] = list(map(_to_json, counts.state(bookmark)))
+
+
+def _to_json(span: Span) -> list[object]:
+    excess = [span.excess, span.found_at] if span.excess else []
+    return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *excess]
 
 
 class StreamProgress(NamedTuple):
@@ -147,9 +152,13 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
 
 def _are_counts(value: object) -> bool:
     try:
-        marks = [parse_timestamp(mark) for mark, _ in value]  # type: ignore[attr-defined] # TypeError otherwise
-        counts = [count for _, count in value]  # type: ignore[attr-defined]
+        marks = [parse_timestamp(mark) for mark, *_ in value]  # type: ignore[attr-defined] # TypeError otherwise
+        are_counts = all(_is_count(*numbers) for _, *numbers in value)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         return False
-    is_count = all(count is None or (type(count) is int and count >= UNREAD) for count in counts)
-    return is_count and all(earlier < later for earlier, later in pairwise(marks))
+    return are_counts and all(earlier < later for earlier, later in pairwise(marks))
+
+
+def _is_count(count: object, excess: object = 0, found_at: object = 0) -> bool:
+    is_count = count is None or (isinstance(count, int) and count >= UNREAD)
+    return is_count and not isinstance(count, bool) and type(excess) is int and excess >= 0 and type(found_at) is int

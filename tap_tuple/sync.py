@@ -20,6 +20,7 @@ from singer_sdk.singerlib.messages import StateMessage
 
 from tap_tuple.api.client import ENDPOINT, UsageClient
 from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, RetryLimits
+from tap_tuple.counts import UNKNOWN
 from tap_tuple.exceptions import ApiError
 from tap_tuple.logs import Progress, log_completion, log_interruption, request_metrics
 from tap_tuple.reading import WindowReader
@@ -140,8 +141,9 @@ class Sync:
         """Read what is unread, compare the counts with the totals, and read again what turns out to be missing."""
         counts = list(dict.fromkeys(progress.counts for progress in streams))
         windows = merge_windows(window for each in counts for window in each.unread)
-        if not any(each.spans for each in counts):
-            logger.warning("Nothing to read: the time range is empty")
+        known = [count for each in counts for _, count, _ in each.spans if count is not UNKNOWN]
+        if not windows and not (known and self._config["reconcile"]):
+            logger.warning("Nothing to read: the time range is empty, or ends before the bookmark")
             return
         totals = {window: self._read(streams, client, window) for window in windows}
         if not self._config["reconcile"]:

@@ -301,6 +301,33 @@ class TestEarlierVersions:
             assert [type(item) for item in entry["call_counts"][0]] == [str, int]
 
 
+class TestInvalidCounts:
+    @pytest.mark.parametrize(
+        "call_counts",
+        [
+            "many",
+            [["2026-01-01T00:00:00Z"]],
+            [["2026-01-01T00:00:00Z", -2]],
+            [["2026-01-01T00:00:00Z", True]],
+            [["2026-01-02T00:00:00Z", 1], ["2026-01-01T00:00:00Z", 1]],
+            [["2026-01-01T00:00:00Z", 1, 1, 4, 5]],
+            [["2026-01-01T00:00:00Z", 1, -1, 4]],
+            [["2026-01-01T00:00:00Z", 1, 1, "4"]],
+        ],
+    )
+    def test_they_are_an_error_that_names_the_stream_and_what_to_remove(
+        self, tap: InProcessTap, settings: Settings, call_counts: object
+    ) -> None:
+        state = a_state("2026-01-03T00:00:00.000Z")
+        state["bookmarks"]["calls"]["call_counts"] = call_counts
+        with Sandbox(CALLS) as api:
+            run = tap(settings(api), state=state)
+            assert api.requests == []
+        assert run.exit_code == 1
+        assert "Invalid `call_counts` for stream `calls`" in run.errors[-1]
+        assert "Remove `call_counts`" in run.errors[-1]
+
+
 class TestSize:
     """The size of the state after many runs, without the requests of these runs."""
 

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "tap_tuple"
 MAX_MODULES = 22
-MAX_LINES = 3340
+MAX_LINES = 3401
 MAX_LINES_PER_MODULE = 220
 API = "tap_tuple.api"
 WHAT_THE_API_MAY_IMPORT = {API, "tap_tuple.exceptions", "tap_tuple.timestamps"}
