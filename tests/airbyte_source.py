@@ -82,7 +82,7 @@ class SourceRun:
         ]
 
     def kinds(self, stream: str) -> list[str]:
-        """Return the types of the messages of a stream, and the statuses instead of the type TRACE."""
+        """Return the message types of a stream, with the status instead of the type TRACE."""
         kinds = []
         for message in self.messages:
             descriptor = {"name": stream}
@@ -100,7 +100,7 @@ class SourceRun:
 
 
 def _assert_known_fields(value: Any, kind: Any) -> None:
-    """Every field of a message is one of the protocol's."""
+    """Assert that the protocol defines every field of a message."""
     for part in typing.get_args(kind) or [kind]:
         if isinstance(value, list):
             for item in value:
@@ -139,5 +139,5 @@ class SourceRunner(TapRunner):
         )
 
     def run_process(self, config: dict[str, Any] | None, verb: str = "read", **files: Any) -> SourceRun:
-        """Run a command to its end, in a process of its own."""
+        """Run a command to its end, in a separate process."""
         return SourceRun(self(config, verb=verb, **files))

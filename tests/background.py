@@ -1,4 +1,4 @@
-"""Runs the tap in the background, for tests that do something to it while it runs."""
+"""Runs the tap in the background, for tests that act while it runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SET_PIPE_BYTES = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 
 def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait for a condition."""
+    """Wait until a condition is met."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "the condition was not met in time"
@@ -34,7 +34,7 @@ def python_runner(folder: Path, code: str) -> TapRunner:
 
 
 def with_short_waits(folder: Path, package: str = "tap_tuple") -> TapRunner:
-    """Return a runner that makes three attempts, a hundredth of a second apart; see `short_waits`."""
+    """Return a runner that makes three attempts, 10 ms apart; see `short_waits`."""
     return TapRunner(folder, (short_waits.__file__, package))
 
 
@@ -51,15 +51,15 @@ class Running:
     def log(self) -> str:
         return self._log_path.read_text(encoding="utf-8", errors="replace")
 
-    def read(self, most_bytes: int = 1 << 16, pause_seconds: float = 0.0) -> None:
-        """Read the tap's output in chunks of this many bytes."""
-        reader = threading.Thread(target=self._read, args=(most_bytes, pause_seconds), daemon=True)
+    def read(self, max_bytes: int = 1 << 16, pause_seconds: float = 0.0) -> None:
+        """Read the tap's output in the background, in chunks of at most this many bytes."""
+        reader = threading.Thread(target=self._read, args=(max_bytes, pause_seconds), daemon=True)
         self.readers.append(reader)
         reader.start()
 
-    def _read(self, most_bytes: int, pause_seconds: float) -> None:
+    def _read(self, max_bytes: int, pause_seconds: float) -> None:
         assert self.process.stdout
-        while chunk := self.process.stdout.read(most_bytes):
+        while chunk := self.process.stdout.read(max_bytes):
             self.output += chunk
             time.sleep(pause_seconds)
 
@@ -78,7 +78,7 @@ class Running:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def ended(self, within_seconds: float = 20) -> Run:
+    def wait(self, within_seconds: float = 20) -> Run:
         """Wait for the tap to end; fail if it takes longer."""
         exit_code = self.process.wait(within_seconds)
         if not self.readers:
@@ -98,7 +98,7 @@ def running(
     pipe_bytes: int | None = None,
     **files: object,
 ) -> Iterator[Running]:
-    """Start the tap; its output is read once `read` is called."""
+    """Start the tap; nothing reads its output until `read` is called."""
     log_path = folder / "tap.log"
     with (
         log_path.open("wb") as log,

@@ -1,4 +1,4 @@
-"""The fixtures that the tests share."""
+"""Fixtures shared by the tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
+def _restored_signal_handlers() -> Iterator[None]:
     """Restore pytest's signal handlers after tests that install the tap's."""
     handlers = [signal.getsignal(number) for number in SIGNALS]
     yield
@@ -41,13 +41,13 @@ def tap(tmp_path: Path) -> InProcessTap:
 
 @pytest.fixture
 def tap_process(tmp_path: Path) -> TapRunner:
-    """Runs the tap in a process of its own, for tests whose subject is the process."""
+    """Runs the tap in a separate process, for tests of signals, pipes and the environment."""
     return TapRunner(tmp_path)
 
 
 @pytest.fixture
 def _short_waits() -> Iterator[None]:
-    """Makes runs in this process wait a hundredth of a second before retries, and give up after three attempts."""
+    """Makes runs in this process wait 10 ms before retries, and give up after three attempts."""
     with short_waits():
         yield
 

@@ -1,4 +1,4 @@
-"""Calls, states and instants that tests are made of."""
+"""Factories for calls, states and timestamps."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def a_call_per_minute(first: int = 1, last: int = 30, *, participations: int = 0
 
 
 def a_state(bookmark: str, **entry: Any) -> dict[str, Any]:
-    """Return a state of both call streams: that of version 0.1.0, unless the entry of a stream has more."""
+    """Return a state of both call streams in the format of version 0.1.0, with fields added to each entry."""
     return {
         "bookmarks": {
             stream: {"replication_key": key, "replication_key_value": bookmark, **entry}

@@ -1,6 +1,6 @@
-"""Shortens the waits before retries: three attempts a hundredth of a second apart, and then the time is up.
+"""Shortens the waits before retries: three attempts, 10 ms apart, after which the time limit is exceeded.
 
-As a script, it runs a command of this project in that way: `python short_waits.py tap_tuple --config config.json`.
+As a script, it runs a command of this project with these waits: `python short_waits.py tap_tuple --config config.json`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 CALLS = a_call_per_minute(1, 30, participations=2)
 ALL_STREAMS = ("call_counts", *CALL_STREAMS)
-GIVE_UP_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ class TestCheck:
             for line in process.stdout:
                 if b"CONNECTION_STATUS" in line:
                     process.terminate()
-            assert process.wait(GIVE_UP_SECONDS) in {0, -signal.SIGTERM}
+            assert process.wait(TIMEOUT_SECONDS) in {0, -signal.SIGTERM}
             assert not process.stderr.read()
 
 
@@ -550,7 +550,7 @@ class TestRateLimit:
             process.read()
             process.until(lambda: len(list(rate_limited(process.output))) == 2)
             process.signal(signal.SIGTERM)
-            run = SourceRun(process.ended())
+            run = SourceRun(process.wait())
         for trace in rate_limited(process.output):
             [reason] = trace["stream_status"]["reasons"]
             assert 50_000 < reason["rate_limited"]["quota_reset"] - trace["emitted_at"] < 62_000
@@ -594,7 +594,7 @@ class TestProcess:
                 process.read()
                 process.until(lambda: len(api.requests) == 2 and b"10 of 30" in process.output)
                 process.signal(number)
-                first = SourceRun(process.ended())
+                first = SourceRun(process.wait())
             second = source.run(settings(api, lookback_window=0), state=json.dumps(first.of("STATE")))
         assert first.exit_code == -number
         assert not first.stderr
@@ -617,8 +617,8 @@ class TestProcess:
             with running(source, settings(api, page_size=200), tmp_path, pipe_bytes=4096) as process:
                 until(lambda: len(api.requests) == 2)
                 process.signal(signal.SIGTERM)
-                process.read(most_bytes=1000, pause_seconds=0.001)
-                first = SourceRun(process.ended())
+                process.read(max_bytes=1000, pause_seconds=0.001)
+                first = SourceRun(process.wait())
             second = source.run(settings(api), state=json.dumps(first.of("STATE")))
         assert first.exit_code == -signal.SIGTERM
         assert first.statuses("calls")[-1] == "INCOMPLETE"
@@ -634,7 +634,7 @@ class TestProcess:
             until(lambda: api.requests)
             assert process.process.stdout
             process.process.stdout.close()
-            assert process.process.wait(GIVE_UP_SECONDS) == 1
+            assert process.process.wait(TIMEOUT_SECONDS) == 1
             assert process.log == "The target closed the pipe. See its own log for the reason.\n"
 
 

@@ -30,11 +30,11 @@ SECRET = "sk-tuple-very-secret"
 
 
 class TestCommands:
-    """Both names of the command."""
+    """The two ways to start the tap."""
 
     @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
     def test_both_commands_print_their_name_and_version(self, command: list[str], tmp_path: Path) -> None:
-        run = started(*command, "--version", folder=tmp_path)
+        run = run_command(*command, "--version", folder=tmp_path)
         assert run.returncode == 0
         assert run.stdout.decode().startswith(f"tap-tuple v{metadata.version('tap-tuple')}, ")
         assert b"ERROR" not in run.stderr
@@ -42,20 +42,20 @@ class TestCommands:
     @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
     def test_both_commands_read_calls(self, command: list[str], tap_process: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
-            run = started(*command, *tap_process.arguments(settings(api)), folder=tap_process.folder)
+            run = run_command(*command, *tap_process.arguments(settings(api)), folder=tap_process.folder)
         assert run.returncode == 0
         assert run.stdout.count(b'"type":"RECORD","stream":"calls"') == 25
 
 
-def started(*command: str, folder: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
+def run_command(*command: str, folder: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, cwd=folder, env=env, timeout=30, check=False)
 
 
-class TestPrintedPages:
+class TestInformationalOptions:
     """Options that print something and exit."""
 
     def test_help_names_every_option(self, tmp_path: Path) -> None:
-        run = started(*MODULE, "--help", folder=tmp_path)
+        run = run_command(*MODULE, "--help", folder=tmp_path)
         assert run.returncode == 0
         assert run.stdout.startswith(b"Usage: tap-tuple [OPTIONS]")
         for option in ("--version", "--about", "--discover", "--test", "--config", "--catalog", "--state"):
@@ -63,11 +63,11 @@ class TestPrintedPages:
         assert b"ERROR" not in run.stderr
 
     @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-    def test_about_prints_the_purpose_and_every_setting(self, form: str, tap_process: TapRunner) -> None:
+    def test_about_prints_the_description_and_every_setting(self, form: str, tap_process: TapRunner) -> None:
         arguments = [] if form == "text" else [f"--format={form}"]
         # With an ASCII stdout, as in some containers.
         env = tap_process.environment({"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
-        run = started(*MODULE, "--about", *arguments, folder=tap_process.folder, env=env)
+        run = run_command(*MODULE, "--about", *arguments, folder=tap_process.folder, env=env)
         output = run.stdout.decode()
         assert run.returncode == 0, run.stderr
         assert "Singer tap for Tuple: pair-programming calls of a team and their participants" in output
@@ -84,7 +84,7 @@ class TestPrintedPages:
             assert [name for name, schema in about["properties"].items() if schema.get("secret")] == ["auth_token"]
 
     def test_discover_works_without_settings_and_prints_only_the_catalog(self, tmp_path: Path) -> None:
-        run = started(*MODULE, "--discover", folder=tmp_path)
+        run = run_command(*MODULE, "--discover", folder=tmp_path)
         assert run.returncode == 0
         assert b"ERROR" not in run.stderr
         streams = {stream["tap_stream_id"]: stream for stream in json.loads(run.stdout)["streams"]}
@@ -99,7 +99,7 @@ class TestPrintedPages:
     def test_discover_sends_no_request_and_prints_no_secret(self, tap_process: TapRunner, settings: Settings) -> None:
         with Sandbox() as api:
             config = settings(api, page_size=SECRET, auth_token=SECRET)
-            run = started(*tap_process.command(config, args=["--discover"]), folder=tap_process.folder)
+            run = run_command(*tap_process.command(config, args=["--discover"]), folder=tap_process.folder)
             assert api.requests == []
         assert run.returncode == 0
         assert SECRET.encode() not in run.stdout + run.stderr
@@ -109,7 +109,7 @@ class TestPrintedPages:
 class TestConnectionTest:
     """The option `--test`."""
 
-    def test_it_sends_one_request_and_reports_how_many_calls_are_visible(
+    def test_a_connection_test_sends_one_request_and_reports_how_many_calls_are_visible(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -120,13 +120,13 @@ class TestConnectionTest:
         assert run.errors == []
         assert "Connection test passed: 25 calls are visible" in run.log
 
-    def test_no_remaining_time_is_estimated(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_connection_test_does_not_estimate_the_remaining_time(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api), args=["--test"])
         assert "remaining" not in run.log
         assert "Run complete" not in run.log
 
-    def test_a_team_without_calls_passes(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_team_without_calls_passes_the_connection_test(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox() as api:
             run = tap(settings(api), args=["--test"])
             assert len(api.requests) == 1
@@ -134,7 +134,7 @@ class TestConnectionTest:
         assert run.errors == []
         assert "0 calls are visible" in run.log
 
-    def test_a_wrong_token_fails_in_one_line(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_wrong_token_fails_the_connection_test_in_one_line(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api, auth_token=SECRET), args=["--test"])
             assert [request.status for request in api.requests] == [401]
@@ -144,7 +144,7 @@ class TestConnectionTest:
         assert SECRET not in run.log
         assert "Traceback" not in run.log
 
-    def test_it_passes_without_a_total(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_connection_test_passes_without_a_total(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS, faults=[Fault(headers={"X-Total-Count": None})]) as api:
             run = tap(settings(api), args=["--test"])
             assert len(api.requests) == 1
@@ -164,7 +164,7 @@ class TestConnectionTest:
 
 
 class TestInvalidCommandLines:
-    """Arguments that do not exist."""
+    """Unknown options, unexpected arguments and invalid values."""
 
     @pytest.mark.parametrize(
         ("args", "message"),
@@ -183,14 +183,14 @@ class TestInvalidCommandLines:
             ([f"--test={SECRET}"], "Invalid value for --test: not one of its choices. See --help."),
         ],
     )
-    def test_one_line_says_what_is_wrong_without_values(self, tap: TapRunner, args: list[str], message: str) -> None:
+    def test_an_invalid_argument_is_an_error_in_one_line_without_its_value(self, tap: TapRunner, args: list[str], message: str) -> None:
         run = tap(None, args=args)
         assert run.exit_code == 2
         assert run.output == b""
         assert run.errors == [message]
         assert len(run.log.strip().splitlines()) == 1, run.log
 
-    def test_without_settings_the_missing_token_is_named(self, tap: TapRunner) -> None:
+    def test_without_settings_the_error_names_the_missing_token(self, tap: TapRunner) -> None:
         run = tap(None)
         assert run.exit_code == 1
         assert len(run.errors) == 1
@@ -199,7 +199,7 @@ class TestInvalidCommandLines:
 
 
 class TestLogLevel:
-    """The environment variables of the log."""
+    """The environment variables that configure the log."""
 
     @pytest.mark.parametrize(
         ("env", "level"),
@@ -210,12 +210,12 @@ class TestLogLevel:
             ({"TAP_TUPLE_LOGLEVEL": "Debug"}, "DEBUG"),
             ({"TAP_TUPLE_LOGLEVEL": "", "LOGLEVEL": "DEBUG"}, "DEBUG"),
             ({"TAP_TUPLE_LOGLEVEL": "INFO", "LOGLEVEL": "DEBUG"}, "INFO"),
-            # Of some other program.
+            # LOGLEVEL may be meant for another program.
             ({"TAP_TUPLE_LOGLEVEL": "INFO", "LOGLEVEL": "verbose"}, "INFO"),
             ({"SINGER_SDK_LOG_CONFIG": ""}, "INFO"),
         ],
     )
-    def test_the_taps_own_variable_counts_first_and_an_empty_one_not_at_all(
+    def test_the_taps_own_variable_takes_precedence_and_empty_variables_are_ignored(
         self, tap: TapRunner, settings: Settings, env: dict[str, str], level: str
     ) -> None:
         with Sandbox() as api:
@@ -225,7 +225,7 @@ class TestLogLevel:
 
     @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_TUPLE_LOGLEVEL"])
     @pytest.mark.parametrize("level", ["verbose", "5", SECRET, "WARN ING", "\udcff"])
-    def test_an_invalid_level_is_refused(self, tap: TapRunner, settings: Settings, variable: str, level: str) -> None:
+    def test_an_invalid_log_level_is_rejected(self, tap: TapRunner, settings: Settings, variable: str, level: str) -> None:
         with Sandbox() as api:
             run = tap(settings(api), env={variable: level})
             assert api.requests == []
@@ -236,7 +236,7 @@ class TestLogLevel:
     @pytest.mark.parametrize(
         "content", [None, "- [", "version: 5", "\0", "version: 1\nhandlers: {a: {class: no.Such}}"]
     )
-    def test_an_invalid_logging_configuration_is_refused(
+    def test_an_invalid_logging_configuration_is_rejected(
         self, tap: TapRunner, settings: Settings, content: str | None
     ) -> None:
         path = tap.folder / SECRET

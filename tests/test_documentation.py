@@ -1,4 +1,4 @@
-"""Settings, versions and links are the same everywhere."""
+"""The documentation and `meltano.yml` match the settings and the pinned versions, and every link has a target."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def about() -> dict[str, dict[str, Any]]:
     }
 
 
-def in_meltano_yml() -> dict[str, dict[str, Any]]:
+def settings_in_meltano_yml() -> dict[str, dict[str, Any]]:
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     [plugin] = project["plugins"]["extractors"]
     return {setting["name"]: setting for setting in plugin["settings"]}
 
 
-def in_readme() -> dict[str, tuple[str, str, str]]:
+def settings_in_readme() -> dict[str, tuple[str, str, str]]:
     """The type, the default and the description of each setting in the table of the README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     _, _, table = text.partition("| setting | type | default | description |\n")
@@ -53,7 +53,7 @@ def json_type(definition: dict[str, Any]) -> str:
     return str(kind)
 
 
-def pins() -> dict[str, str]:
+def pinned_versions() -> dict[str, str]:
     """The versions that the loaders of `meltano.yml` are pinned to."""
     project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     named = [requirement for loader in project["plugins"]["loaders"] for requirement in loader["pip_url"].split()]
@@ -68,12 +68,12 @@ def demo_group() -> dict[str, str]:
 
 def test_meltano_yml_has_exactly_the_settings_of_the_tap(about: dict[str, dict[str, Any]]) -> None:
     # `--about` also lists the properties of objects.
-    assert set(in_meltano_yml()) == {name for name in about if "." not in name}
+    assert set(settings_in_meltano_yml()) == {name for name in about if "." not in name}
 
 
-@pytest.mark.parametrize("name", in_meltano_yml())
+@pytest.mark.parametrize("name", settings_in_meltano_yml())
 def test_a_setting_in_meltano_yml_matches_about(name: str, about: dict[str, dict[str, Any]]) -> None:
-    setting, definition = in_meltano_yml()[name], about[name]
+    setting, definition = settings_in_meltano_yml()[name], about[name]
     assert setting["kind"] == KINDS.get(name, json_type(definition))
     assert (setting["kind"] == "password") == definition.get("secret", False)
     assert setting["label"] == definition["title"]
@@ -95,13 +95,13 @@ def test_meltano_yml_requires_the_version_of_meltano_that_its_syntax_needs() -> 
     assert demo_group()["meltano"].startswith("4.")
 
 
-def test_the_readme_has_exactly_the_settings_of_the_tap_in_their_order() -> None:
-    assert list(in_readme()) == OWN_SETTINGS
+def test_the_readme_lists_exactly_the_settings_of_the_tap_in_order() -> None:
+    assert list(settings_in_readme()) == OWN_SETTINGS
 
 
 @pytest.mark.parametrize("name", OWN_SETTINGS)
 def test_a_setting_in_the_readme_matches_about(name: str, about: dict[str, dict[str, Any]]) -> None:
-    kind, default, description = in_readme()[name]
+    kind, default, description = settings_in_readme()[name]
     definition = about[name]
     assert kind == json_type(definition) + (", secret" if definition.get("secret") else "")
     assert description
@@ -112,24 +112,24 @@ def test_a_setting_in_the_readme_matches_about(name: str, about: dict[str, dict[
         assert default == f"`{json.dumps(value) if isinstance(value, bool) else value}`"
     else:
         assert default != "required"
-        assert not re.fullmatch("`[^`]*`", default), "a value"
+        assert not re.fullmatch("`[^`]*`", default), "the README has a default that the tap does not have"
 
 
 def test_the_demo_and_meltano_yml_use_the_same_duckdb() -> None:
-    assert demo_group()["duckdb"] == pins()["duckdb"]
-    assert pins()["duckdb"] in (ROOT / "docs" / "meltano.md").read_text(encoding="utf-8")
+    assert demo_group()["duckdb"] == pinned_versions()["duckdb"]
+    assert pinned_versions()["duckdb"] in (ROOT / "docs" / "meltano.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_page_names_the_installed_versions(page: Path) -> None:
     named = re.findall(r"([\w-]+)==([\w.]+\w)", page.read_text(encoding="utf-8"))
     groups = re.findall(r'"([\w-]+)(?:\[\w+\])?==([\w.]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    known = {**dict(groups), **demo_group(), **pins()}
+    known = {**dict(groups), **demo_group(), **pinned_versions()}
     assert named == [(name, known[name]) for name, _ in named]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_link_of_a_page_has_an_existing_target(page: Path) -> None:
+def test_every_link_of_a_page_has_an_existing_target(page: Path) -> None:
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if re.match(r"\w+:", target):

@@ -206,7 +206,7 @@ class TestWaits:
             process.until(lambda: retry_warnings(process.log))
             assert re.search(r"Rate limit exceeded \(429\)\. Retrying in 6[12] s", retry_warnings(process.log)[0])
             process.signal(signal.SIGTERM)
-            assert process.ended(within_seconds=2).exit_code == -signal.SIGTERM
+            assert process.wait(within_seconds=2).exit_code == -signal.SIGTERM
             assert len(api.requests) == 1
 
     @pytest.mark.parametrize("retry_after", ["601", "86400", "in an hour"])
@@ -472,7 +472,7 @@ class TestUnreachable:
             process.read()
             process.until(lambda: retry_warnings(process.log))
             with Sandbox(a_call_per_minute(), port=port):
-                run = process.ended()
+                run = process.wait()
         assert run.exit_code == 0
         assert run.ids() == ALL
         assert retry_warnings(run.log)[0].startswith(f"Cannot connect to {url}. Retrying in ")

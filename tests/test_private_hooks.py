@@ -57,8 +57,8 @@ def private_uses(path: Path) -> Iterator[Use]:
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-            steps = [step for name in names for step in name.split(".")]
-            yield from (Use(step, node.lineno) for step in steps if is_private(step))
+            parts = [part for name in names for part in name.split(".")]
+            yield from (Use(part, node.lineno) for part in parts if is_private(part))
         elif isinstance(node, ast.Attribute) and is_private(node.attr):
             # The names that are accessed by `self`, `cls` and `super()` are compared with the base classes below.
             is_own = ast.unparse(node.value) in {"self", "cls", "super()"} or node.attr in OWN_NAMES
@@ -98,17 +98,17 @@ USES = {path: sorted(set(private_uses(path))) for path in SOURCES}
 HOOKS = {use.name for uses in USES.values() for use in uses}
 
 
-def test_there_are_at_most_four_private_hooks() -> None:
+def test_the_tap_uses_at_most_four_private_hooks() -> None:
     assert len(HOOKS) <= MAX_HOOKS, HOOKS
 
 
 @pytest.mark.parametrize("hook", sorted(HOOKS))
-def test_each_private_hook_has_a_test_here(hook: str) -> None:
+def test_each_private_hook_has_a_test_in_this_module(hook: str) -> None:
     assert [name for name in globals() if name.startswith("test_") and hook.strip("_") in name], hook
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_each_use_of_a_private_hook_has_a_comment_and_each_comment_a_use(path: Path) -> None:
+def test_each_use_of_a_private_hook_has_a_comment_and_vice_versa(path: Path) -> None:
     comments = [
         number for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1) if "# Private:" in line
     ]
@@ -154,6 +154,6 @@ def test_the_tap_does_not_handle_signals_outside_the_command_line() -> None:
 def test_the_option_config_of_the_sdk_returns_an_object_with_the_settings() -> None:
     [option] = [option for option in TapTuple.cli.params if option.name == "config"]
     assert isinstance(option, click.Option)
-    given = TapTuple.cb_config(click.Context(TapTuple.cli), option, ())
-    assert given.config in (None, {})
-    assert given.parse_env is False
+    parsed = TapTuple.cb_config(click.Context(TapTuple.cli), option, ())
+    assert parsed.config in (None, {})
+    assert parsed.parse_env is False

@@ -44,7 +44,7 @@ def tap(tmp_path: Path) -> InProcessTap:
 BOTH_BUFFERINGS = [None, {"PYTHONUNBUFFERED": "1"}]
 SOON_SECONDS = GRACE_SECONDS - 1
 """A process that has ended by then did not wait for the grace period to pass."""
-GIVE_UP_SECONDS = 30
+TIMEOUT_SECONDS = 30
 LONG_SECONDS = 60
 """Longer than a test takes."""
 
@@ -57,7 +57,7 @@ BULK_IDS = {call["id"] for call in BULK}
 def interrupt(process: Running, number: signal.Signals) -> Run:
     """Send a signal; the tap ends by it soon, with one WARNING, whole lines, and a STATE as the last one."""
     process.signal(number)
-    run = process.ended(SOON_SECONDS)
+    run = process.wait(SOON_SECONDS)
     assert run.exit_code == -number
     assert "Traceback" not in run.log
     assert run.errors == []
@@ -274,7 +274,7 @@ class TestASignalAtAnyStep:
                 process.signal(signal.SIGTERM)
                 process.signal(signal.SIGINT)
                 process.signal(signal.SIGTERM)
-                run = process.ended(SOON_SECONDS)
+                run = process.wait(SOON_SECONDS)
             # Signals that arrive together reach the process in any order.
             assert -run.exit_code in SIGNALS
             assert run.messages[-1]["type"] == "STATE"
@@ -287,7 +287,7 @@ class TestASignalAtAnyStep:
                 process.read()
                 process.until(lambda: len(api.requests) == 2 and "10 of 30 calls" in process.log)
                 (tmp_path / "now").touch()
-                run = process.ended(SOON_SECONDS)
+                run = process.wait(SOON_SECONDS)
         assert run.exit_code == -signal.SIGTERM
         assert run.bookmark() == minute(10)
 
@@ -316,7 +316,7 @@ class TestASlowReader:
             config = settings(api, lookback_window=0)
             with running(tap, config, tmp_path, env=env, pipe_bytes=4096) as process:
                 # At this speed, the page would take longer than the tap may take to end.
-                process.read(most_bytes=1000, pause_seconds=0.01)
+                process.read(max_bytes=1000, pause_seconds=0.01)
                 process.until(lambda: process.output.count(b'"RECORD"') > 50)
                 run = interrupt(process, number)
             assert 50 < len([message for message in run.messages if message["type"] == "RECORD"]) < 1000
@@ -332,7 +332,7 @@ class TestASlowReader:
             with pytest.raises(subprocess.TimeoutExpired):
                 process.process.wait(GRACE_SECONDS / 2)
             process.read()
-            run = process.ended(GIVE_UP_SECONDS)
+            run = process.wait(TIMEOUT_SECONDS)
         assert run.exit_code == -signal.SIGTERM
         # There was no STATE with a bookmark yet.
         assert all(not state.get("bookmarks", {}).get("calls") for state in run.states)
@@ -345,7 +345,7 @@ class TestASlowReader:
             _wait_for_full_pipe(process, api)
             started_at = time.monotonic()
             process.signal(signal.SIGTERM)
-            assert process.process.wait(GIVE_UP_SECONDS) == -signal.SIGTERM
+            assert process.process.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
             assert time.monotonic() - started_at > GRACE_SECONDS - 0.5
 
     def test_a_non_blocking_pipe_receives_every_line(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ class TestASlowReader:
         ):
             os.close(writing_end)
             lines = reader.read().splitlines()
-            assert process.wait(GIVE_UP_SECONDS) == 0
+            assert process.wait(TIMEOUT_SECONDS) == 0
         messages = [json.loads(line) for line in lines]
         assert {m["record"]["id"] for m in messages if m["type"] == "RECORD" and m["stream"] == "calls"} == BULK_IDS
 
@@ -402,7 +402,7 @@ class TestAStdoutThatCannotBeWritten:
             while left:
                 left -= len(stdout.read(min(left, 4096)))
             stdout.close()
-            assert process.process.wait(GIVE_UP_SECONDS) == 1
+            assert process.process.wait(TIMEOUT_SECONDS) == 1
             log = process.log
         assert_one_error(log, "The target closed the pipe. See its own log for the reason.")
         assert "BrokenPipe" not in log
@@ -419,7 +419,7 @@ class TestAStdoutThatCannotBeWritten:
                 stderr=subprocess.PIPE,
                 cwd=tmp_path,
                 env=tap.environment(env),
-                timeout=GIVE_UP_SECONDS,
+                timeout=TIMEOUT_SECONDS,
                 check=False,
             )
         assert run.returncode == 1
@@ -431,7 +431,7 @@ class TestAStdoutThatCannotBeWritten:
     ) -> None:
         with Sandbox(CALLS) as api:
             command = ["sh", "-c", 'exec "$@" >&-', "sh", *tap.command(settings(api), args=arguments)]
-            run = subprocess.run(command, stderr=subprocess.PIPE, cwd=tmp_path, timeout=GIVE_UP_SECONDS, check=False)
+            run = subprocess.run(command, stderr=subprocess.PIPE, cwd=tmp_path, timeout=TIMEOUT_SECONDS, check=False)
         if arguments:
             assert "Traceback" not in run.stderr.decode()
             return

@@ -1,4 +1,4 @@
-"""Shared by the tests with Airbyte's clients: the installed source, in an environment of its own."""
+"""The installed source and its settings, for the tests with Airbyte's clients."""
 
 from __future__ import annotations
 

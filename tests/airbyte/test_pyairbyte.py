@@ -37,7 +37,7 @@ def expected(api: Sandbox, stream: str) -> list[int]:
 
 
 def assert_complete(cache: DuckDBCache, api: Sandbox) -> None:
-    """The cache holds exactly what the API holds."""
+    """Assert that the cache has exactly the calls and participations of the API."""
     for stream in ("calls", "call_participations"):
         assert ids(cache, stream) == expected(api, stream)
 
@@ -62,13 +62,13 @@ class TestConnection:
 
 
 class TestRead:
-    """PyAirbyte reads, saves the states, and reads on from them."""
+    """PyAirbyte reads calls, saves the states, and resumes from them."""
 
     def test_a_read_resumes_from_the_saved_states(self, cache: DuckDBCache) -> None:
         with Sandbox(generate_calls(250)) as api:
             first = source(api, page_size=100).read(cache)
             records = len(expected(api, "calls")) + len(expected(api, "call_participations"))
-            # All streams include `call_counts`, with one record per run.
+            # All streams are selected, and `call_counts` has one record per run.
             assert first.processed_records == records + 1
             assert_complete(cache, api)
 

@@ -41,7 +41,7 @@ class Installed:
 def run_installed(
     *, args: list[str], expected_outcome: ExpectedOutcome, source: Installed
 ) -> entrypoint_wrapper.EntrypointOutput:
-    """Run the installed source in a process of its own, instead of a Python object in this one."""
+    """Run the installed source in a separate process, instead of a Python object in this one."""
     assert isinstance(source, Installed)
     done = subprocess.run([SOURCE_TUPLE, *args], capture_output=True, text=True, check=False)
     assert not done.stderr

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runners import TapRunner
 
-GIVE_UP_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
 @dataclass
@@ -28,13 +28,13 @@ class Load:
 
     def finish(self) -> Load:
         """Wait for both to end."""
-        self.tap.wait(GIVE_UP_SECONDS)
-        self.target.wait(GIVE_UP_SECONDS)
+        self.tap.wait(TIMEOUT_SECONDS)
+        self.target.wait(TIMEOUT_SECONDS)
         return self
 
     def wait_for_calls(self, count: int) -> None:
         """Wait until the tap has logged that it has read this many calls."""
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while max(map(int, re.findall(r"\b(\d+) of \d+ calls", self.logs)), default=0) < count:
             assert self.tap.poll() is None, self.logs
             assert time.monotonic() < deadline, self.logs
@@ -42,7 +42,7 @@ class Load:
 
     def wait_for_state(self) -> None:
         """Wait until the target has written a state."""
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.state is None:
             assert self.target.poll() is None, self.logs
             assert time.monotonic() < deadline, self.logs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import expected
 import pytest
-from pipeline import GIVE_UP_SECONDS, Load, Pipe
+from pipeline import TIMEOUT_SECONDS, Load, Pipe
 from warehouses import S3, PipelinewisePostgres, Postgres
 
 from tap_tuple.sandbox import Fault, Sandbox, generate_calls
@@ -94,7 +94,7 @@ def test_postgres_has_the_current_version_of_a_call_that_changed_within_the_look
 def test_a_first_run_that_is_killed_resumes_from_the_last_state_of_the_target(
     pipe: Pipe, warehouse: Warehouse, settings: Callable[..., dict[str, Any]], victims: str
 ) -> None:
-    held = Fault(on=PAGES // 2 + 1, delay_seconds=GIVE_UP_SECONDS)
+    held = Fault(on=PAGES // 2 + 1, delay_seconds=TIMEOUT_SECONDS)
     with Sandbox(generate_calls(CALLS), faults=[held]) as api:
         config = settings(api, page_size=CALLS // PAGES, lookback_window=LOOKBACK_SECONDS)
         load = pipe.start(config)
@@ -135,7 +135,7 @@ def test_a_state_that_pipelinewise_emits_during_a_run_covers_only_loaded_rows(
     # The participations of half of the calls fill a batch, the calls do not.
     config = {**warehouse.config, "flush_all_streams": flush_all_streams, "batch_size_rows": CALLS // 2 + 1}
     pipe = Pipe(tap, warehouse.program, config, tmp_path)
-    held = Fault(on=PAGES // 2 + 1, delay_seconds=GIVE_UP_SECONDS)
+    held = Fault(on=PAGES // 2 + 1, delay_seconds=TIMEOUT_SECONDS)
     with Sandbox(generate_calls(CALLS), faults=[held]) as api:
         load = pipe.start(settings(api, page_size=CALLS // PAGES, lookback_window=0))
         load.wait_for_state()
