@@ -1,4 +1,4 @@
-"""What has been read is reconciled with the API's totals, so that calls are found however late they appear."""
+"""Runs reconcile their call counts with the API's totals, so that they find calls however late they appear."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def late(*ages: timedelta) -> Calls:
     return [a_call(1000 + number, ago(age)) for number, age in enumerate(ages)]
 
 
-def schedule(api: Sandbox, **config: Any) -> ScheduledTap:
+def synced_tap(api: Sandbox, **config: Any) -> ScheduledTap:
     """Return a tap that has run once."""
     tap = ScheduledTap(api, {"page_size": 25, **config})
     tap.green_run()
     return tap
 
 
-def settle(tap: ScheduledTap, max_runs: int) -> int:
-    """Run the tap every hour until its counts are those of the API; return the number of runs."""
+def run_until_counts_match(tap: ScheduledTap, max_runs: int) -> int:
+    """Run the tap every hour until its counts match the API; return the number of runs."""
     for number in range(1, max_runs + 1):
         tap.green_run(end_date=ago(timedelta(hours=-number)))
         if tap.counts_match():
@@ -67,7 +67,7 @@ class TestLateCalls:
         self, age: timedelta, lookback_window: int
     ) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=lookback_window)
+            tap = synced_tap(api, lookback_window=lookback_window)
             api.add(*late(age))
             tap.green_run()
             assert 1000 in tap.ids
@@ -77,14 +77,14 @@ class TestLateCalls:
 
     def test_a_call_older_than_all_others_is_found(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(a_call(1000, "1999-12-31T23:59:59.999Z"))
             tap.green_run()
             assert 1000 in tap.ids
 
     def test_calls_that_appear_in_many_places_are_all_found_by_one_run(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(*(YEAR * number / 8 for number in range(1, 16))))
             tap.green_run()
             assert tap.ids >= set(range(1000, 1015))
@@ -92,21 +92,21 @@ class TestLateCalls:
 
     def test_as_many_late_calls_as_new_ones_are_found(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=3), timedelta(seconds=10), timedelta(seconds=5)))
             tap.green_run()
             assert tap.ids >= {1000, 1001, 1002}
 
     def test_a_late_call_in_a_team_without_calls_is_found(self) -> None:
         with Sandbox() as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(YEAR))
             tap.green_run()
             assert tap.ids == {1000}
 
-    def test_the_log_says_where_how_many_and_that_they_were_recovered(self) -> None:
+    def test_the_log_reports_the_difference_and_the_number_of_recovered_calls(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=200), timedelta(days=200)))
             run = tap.green_run()
         [difference] = lines(run, "re-reading")
@@ -117,7 +117,7 @@ class TestLateCalls:
 
     def test_only_the_span_that_differs_is_read_again(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=0)
+            tap = synced_tap(api, lookback_window=0)
             api.add(*late(timedelta(days=400)))
             run = tap.green_run()
             assert len(run.ids()) < COUNT / 4
@@ -125,7 +125,7 @@ class TestLateCalls:
 
     def test_a_state_follows_the_repair_of_each_span(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=0)
+            tap = synced_tap(api, lookback_window=0)
             api.add(*late(timedelta(days=600), timedelta(days=100)))
             run = tap.green_run()
         kinds = [message["type"] for message in run.messages]
@@ -136,19 +136,19 @@ class TestLateCalls:
         assert "STATE" in kinds[positions[0] : positions[1]]
 
     @pytest.mark.parametrize("lines_written", range(1, 60, 3))
-    def test_the_next_run_continues_a_repair_that_was_killed(self, lines_written: int) -> None:
+    def test_the_next_run_resumes_a_repair_that_was_killed(self, lines_written: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, page_size=3, lookback_window=0)
+            tap = synced_tap(api, page_size=3, lookback_window=0)
             api.add(*late(timedelta(days=600), timedelta(days=599), timedelta(days=100), timedelta(days=30)))
             tap.run(kill_after_lines=lines_written)
             tap.green_run()
             assert tap.ids >= {1000, 1001, 1002, 1003}
             assert tap.counts_match()
 
-    def test_the_next_run_continues_a_repair_that_failed(self) -> None:
+    def test_the_next_run_resumes_a_repair_that_failed(self) -> None:
         for number in range(3, 18, 2):
             with Sandbox(history()) as api:
-                tap = schedule(api, page_size=10, lookback_window=0)
+                tap = synced_tap(api, page_size=10, lookback_window=0)
             faults = [Fault(on=number, status=403)]
             with Sandbox([*history(), *late(timedelta(days=600), timedelta(days=100))], faults=faults) as api:
                 tap.api = api
@@ -158,23 +158,23 @@ class TestLateCalls:
 
 
 class TestRequestBudget:
-    def test_a_first_run_over_a_steady_api_is_not_reconciled(self) -> None:
+    def test_a_first_run_without_changes_takes_one_request(self) -> None:
         with Sandbox(history(20)) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             assert len(tap.requests) == 1
 
     @pytest.mark.parametrize("lookback_window", [0, 3600, 86400 * 30])
-    def test_a_quiet_run_takes_two_requests(self, lookback_window: int) -> None:
+    def test_a_run_without_changes_takes_two_requests(self, lookback_window: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=lookback_window)
+            tap = synced_tap(api, lookback_window=lookback_window)
             for _ in range(3):
                 tap.green_run()
                 assert len(tap.requests) == 2
-            assert int(tap.requests[-1].query["per_page"]) <= 50, "the comparison takes a small page"
+            assert int(tap.requests[-1].query["per_page"]) <= 50, "reconciliation requests a small page"
 
     def test_a_run_with_only_new_calls_takes_two_requests(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(seconds=50), timedelta(seconds=40)))
             tap.green_run()
             assert tap.ids >= {1000, 1001}
@@ -182,30 +182,30 @@ class TestRequestBudget:
 
     def test_one_late_call_takes_few_requests_in_a_long_history(self) -> None:
         with Sandbox(history(2000)) as api:
-            tap = schedule(api, page_size=1000)
+            tap = synced_tap(api, page_size=1000)
             api.add(*late(timedelta(days=123)))
             tap.green_run()
             assert len(tap.requests) <= 20
 
-    def test_repairs_are_limited_and_the_next_runs_continue_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_run_limits_its_repairs_and_the_next_runs_resume_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tap_tuple.reconciliation.MAX_REQUESTS", 50)
         with Sandbox(history()) as api:
-            tap = schedule(api, page_size=1, lookback_window=0)
+            tap = synced_tap(api, page_size=1, lookback_window=0)
             api.add(*late(*(YEAR * number / 5 for number in range(1, 9))))
             exit_codes: list[int] = []
             while not exit_codes or exit_codes[-1]:
                 run = tap.run()
                 exit_codes.append(run.exit_code)
                 assert len(tap.requests) <= 160
-                assert len(exit_codes) < 10, "the repairs do not advance"
+                assert len(exit_codes) < 10, "the repairs make no progress"
         assert exit_codes[0] == 1
         assert tap.ids >= set(range(1000, 1008))
 
 
 class TestDeletions:
-    def test_deleted_calls_are_reported_once_and_nothing_is_read(self) -> None:
+    def test_deleted_calls_are_logged_once_and_nothing_is_read_again(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=0)
+            tap = synced_tap(api, lookback_window=0)
             api.delete(50, 51, 52)
             run = tap.green_run()
             assert run.ids() == []
@@ -216,9 +216,9 @@ class TestDeletions:
             assert len(tap.requests) == 2
             assert tap.counts_match()
 
-    def test_a_deleted_history_is_adopted(self) -> None:
+    def test_calls_are_found_after_the_whole_history_was_deleted(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.delete(*range(1, COUNT + 1))
             tap.green_run()
             api.add(*late(timedelta(days=90), timedelta(seconds=1)))
@@ -226,9 +226,9 @@ class TestDeletions:
             assert tap.ids >= {1000, 1001}
             assert tap.counts_match()
 
-    def test_a_steady_retention_takes_two_more_requests_per_run(self) -> None:
+    def test_a_retention_policy_takes_few_requests_per_run(self) -> None:
         with Sandbox(history(400)) as api:
-            tap = schedule(api, page_size=1000, lookback_window=0)
+            tap = synced_tap(api, page_size=1000, lookback_window=0)
             requests = []
             for number in range(1, 60, 2):
                 api.delete(number, number + 1)
@@ -243,36 +243,36 @@ class TestDeletions:
         self, deleted: int, age: int
     ) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, page_size=1000)
+            tap = synced_tap(api, page_size=1000)
             tap.expect_complete = False
             api.delete(deleted)
             api.add(*late(timedelta(days=age)))
-            runs = settle(tap, max_runs=2 * len(tap.span_counts()))
+            runs = run_until_counts_match(tap, max_runs=2 * len(tap.span_counts()))
             assert 1000 in tap.ids
             assert runs <= 60
 
     def test_many_deletions_and_late_calls_that_cancel_out_are_found_in_one_run(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             tap.expect_complete = False
             api.delete(*range(1, 30))
             api.add(*late(*(timedelta(days=100 + number) for number in range(29))))
-            settle(tap, max_runs=20)
+            run_until_counts_match(tap, max_runs=20)
             assert tap.ids >= set(range(1000, 1029))
 
-    def test_calls_that_are_deleted_while_a_repair_reads_do_not_hide_others(self) -> None:
+    def test_calls_deleted_during_a_repair_do_not_hide_other_calls(self) -> None:
         faults = [Fault(on=number, delete=[number + 10]) for number in range(16, 30)]
         with Sandbox(history(), faults=faults) as api:
-            tap = schedule(api, page_size=10)
+            tap = synced_tap(api, page_size=10)
             tap.expect_complete = False
             api.add(*late(timedelta(days=700), timedelta(days=300)))
-            settle(tap, max_runs=60)
+            run_until_counts_match(tap, max_runs=60)
             assert tap.ids >= {1000, 1001}
 
     @pytest.mark.parametrize("on", range(1, 14))
     def test_a_call_that_appears_during_a_run_is_found_by_the_next_run(self, on: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, page_size=10)
+            tap = synced_tap(api, page_size=10)
         new = Fault(on=on, insert=[a_call(2000, ago(timedelta(days=500)))])
         with Sandbox([*history(), *late(timedelta(days=400))], faults=[new]) as api:
             tap.api = api
@@ -281,10 +281,10 @@ class TestDeletions:
             assert len(api.requests) < on or 2000 in tap.ids
 
 
-class TestTotalsThatAreWrong:
-    """An API that keeps reporting another number of calls than it returns."""
+class TestWrongTotals:
+    """An API whose total differs from the number of calls that it returns."""
 
-    def test_a_total_that_is_always_too_high_leaves_one_warning_with_both_numbers(self) -> None:
+    def test_a_total_that_is_always_too_high_causes_one_warning_and_no_error(self) -> None:
         more = {"X-Total-Count": lambda total: str(int(total) + 1)}
         with Sandbox(history(), faults=[Fault(times=None, headers=more)]) as api:
             tap = ScheduledTap(api, {"page_size": 25})
@@ -312,7 +312,7 @@ class TestTotalsThatAreWrong:
             when=lambda _: is_hidden, times=None, calls=lambda page: [call for call in page if call["id"] != 1000]
         )
         with Sandbox(history(), faults=[hidden]) as api:
-            tap = schedule(api, page_size=1000, lookback_window=0)
+            tap = synced_tap(api, page_size=1000, lookback_window=0)
             api.add(*late(timedelta(days=age)))
             tap.expect_complete = False
             assert len(tap.green_run().warnings) == 1
@@ -326,7 +326,7 @@ class TestTotalsThatAreWrong:
             assert len(tap.requests) == 2
 
     @pytest.mark.parametrize("cap", [10, 50, 119])
-    def test_a_total_that_is_capped_makes_no_run_fail_or_lose_calls(self, cap: int) -> None:
+    def test_runs_succeed_without_loss_if_the_total_is_capped(self, cap: int) -> None:
         capped = {"X-Total-Count": lambda total: str(min(int(total), cap))}
         with Sandbox(history(), faults=[Fault(times=None, headers=capped)]) as api:
             tap = ScheduledTap(api, {"page_size": 25})
@@ -336,10 +336,10 @@ class TestTotalsThatAreWrong:
             assert tap.ids == set(range(1, COUNT + 1))
             assert len(tap.requests) <= 40
 
-    def test_a_total_that_flaps_makes_no_run_lose_calls(self) -> None:
+    def test_no_calls_are_lost_if_the_total_fluctuates(self) -> None:
         numbers = iter(range(10_000))
-        flapping = {"X-Total-Count": lambda total: str(int(total) + next(numbers) % 2)}
-        with Sandbox(history(), faults=[Fault(times=None, headers=flapping)]) as api:
+        fluctuating = {"X-Total-Count": lambda total: str(int(total) + next(numbers) % 2)}
+        with Sandbox(history(), faults=[Fault(times=None, headers=fluctuating)]) as api:
             tap = ScheduledTap(api, {"page_size": 25})
             for _ in range(6):
                 run = tap.run()
@@ -347,19 +347,19 @@ class TestTotalsThatAreWrong:
                 assert len(tap.requests) <= 400
             assert tap.ids == set(range(1, COUNT + 1))
 
-    def test_a_total_that_is_too_low_for_a_moment_costs_duplicates_but_no_call(self) -> None:
+    def test_a_total_that_is_temporarily_too_low_loses_no_calls(self) -> None:
         lower = {"X-Total-Count": lambda total: str(max(0, int(total) - 20))}
         with Sandbox(
             history(), faults=[Fault(when=lambda request: request.number in {8, 9, 10}, times=None, headers=lower)]
         ) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=77)))
             for _ in range(4):
                 tap.run()
             assert 1000 in tap.ids
             assert tap.counts_match()
 
-    def test_a_call_that_the_api_does_not_return_causes_one_warning_and_is_read_later(self) -> None:
+    def test_a_call_that_the_api_does_not_return_causes_a_warning_only_once(self) -> None:
         withheld = Fault(
             times=None, when=lambda _: hidden, calls=lambda page: [call for call in page if call["id"] != 60]
         )
@@ -371,18 +371,18 @@ class TestTotalsThatAreWrong:
             assert 60 not in tap.ids
 
     @pytest.mark.parametrize("total", [None, "many"])
-    def test_without_a_total_one_line_says_that_nothing_is_verified(self, total: str | None) -> None:
+    def test_without_a_total_one_line_says_that_the_counts_are_not_verified(self, total: str | None) -> None:
         with Sandbox(history(), faults=[Fault(times=None, headers={"X-Total-Count": total})]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(minutes=10)))
             run = tap.green_run()
-            assert 1000 in tap.ids, "it is in the lookback window"
+            assert 1000 in tap.ids, "the call is in the lookback window"
             assert len(lines(run, "X-Total-Count")) == 1
             assert len(tap.requests) <= 2
 
-    def test_totals_that_come_back_reveal_what_was_missed_without_them(self) -> None:
+    def test_late_calls_are_found_once_the_api_sends_totals_again(self) -> None:
         with Sandbox(history(), faults=[Fault(times=None, headers={"X-Total-Count": None})]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
         with Sandbox([*history(), *late(timedelta(days=200))]) as api:
             tap.api = api
             tap.green_run()
@@ -391,7 +391,7 @@ class TestTotalsThatAreWrong:
     @pytest.mark.parametrize("number", range(1, 8))
     def test_a_response_without_a_total_hides_no_late_call(self, number: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
         fault = Fault(on=number, headers={"X-Total-Count": None})
         with Sandbox([*history(), *late(timedelta(days=200))], faults=[fault]) as api:
             tap.api = api
@@ -401,7 +401,7 @@ class TestTotalsThatAreWrong:
     @pytest.mark.parametrize("number", range(1, 8))
     def test_totals_that_disappear_in_the_middle_of_a_run_do_not_hide_a_known_difference(self, number: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
         fault = Fault(on=number, times=None, headers={"X-Total-Count": None})
         with Sandbox([*history(), *late(timedelta(days=200))], faults=[fault]) as api:
             tap.api = api
@@ -414,7 +414,7 @@ class TestTotalsThatAreWrong:
             when=lambda request: request.query["per_page"] == "1", times=None, headers={"X-Total-Count": None}
         )
         with Sandbox(history(), faults=[fault]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=200)))
             run = tap.green_run()
             assert len(lines(run, "re-reading")) == 1
@@ -422,38 +422,38 @@ class TestTotalsThatAreWrong:
 
 
 class TestProbe:
-    """The request that compares the whole history."""
+    """The request for the total of the whole history and for the calls at one mark."""
 
     @staticmethod
     def is_probe(request: Received) -> bool:
         return request.number > 8 and "page" in request.query and request.query["page"] != "1"
 
     @pytest.mark.parametrize("status", [400, 404, 410, 416, 422])
-    def test_a_page_number_that_the_api_refuses_does_not_end_the_run(self, status: int) -> None:
+    def test_a_rejected_page_number_does_not_stop_the_run(self, status: int) -> None:
         with Sandbox(history(), faults=[Fault(when=self.is_probe, times=None, status=status)]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             for number in range(4):
                 api.add(a_call(1000 + number, ago(timedelta(days=100 * number + 1))))
                 tap.green_run()
                 assert 1000 + number in tap.ids
 
-    def test_pages_shorter_than_requested_hide_no_late_call(self) -> None:
+    def test_pages_shorter_than_requested_do_not_hide_late_calls(self) -> None:
         with Sandbox(history(), max_per_page=10) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=100), timedelta(days=400)))
             tap.green_run()
             assert tap.ids >= {1000, 1001}
 
-    def test_pages_shorter_than_requested_take_two_requests_per_quiet_run(self) -> None:
+    def test_runs_without_changes_take_two_requests_if_pages_are_shorter_than_requested(self) -> None:
         with Sandbox(history(), max_per_page=10) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             for _ in range(10):
                 tap.green_run()
                 assert len(tap.requests) <= 2
 
-    def test_an_empty_page_does_not_end_the_run(self) -> None:
+    def test_an_empty_page_does_not_stop_the_run(self) -> None:
         with Sandbox(history(), faults=[Fault(when=self.is_probe, times=None, calls=lambda _: [])]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=100)))
             tap.green_run()
             tap.green_run()
@@ -461,9 +461,9 @@ class TestProbe:
 
 
 class TestStartAndEndDate:
-    def test_an_earlier_start_date_makes_the_next_run_read_only_the_earlier_calls(self) -> None:
+    def test_after_moving_start_date_back_the_next_run_reads_only_the_earlier_calls(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, start_date=ago(YEAR), lookback_window=0)
+            tap = synced_tap(api, start_date=ago(YEAR), lookback_window=0)
             assert tap.ids == set(range(61, 121))
             run = tap.green_run(start_date=ago(1.5 * YEAR))
             assert tap.ids == set(range(31, 121))
@@ -474,25 +474,25 @@ class TestStartAndEndDate:
             assert tap.counts_match()
             assert tap.green_run(start_date="1970-01-01").ids() == []
 
-    def test_a_start_date_that_is_removed_makes_the_next_run_read_everything(self) -> None:
+    def test_after_removing_start_date_the_next_run_reads_all_earlier_calls(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, start_date=ago(YEAR))
+            tap = synced_tap(api, start_date=ago(YEAR))
             del tap.config["start_date"]
             tap.green_run()
             assert tap.ids == set(range(1, 121))
 
     @pytest.mark.parametrize("written", range(1, 40, 4))
-    def test_a_run_killed_while_it_reads_the_earlier_part_is_continued(self, written: int) -> None:
+    def test_a_run_killed_while_reading_earlier_calls_is_resumed(self, written: int) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, start_date=ago(YEAR), page_size=5)
+            tap = synced_tap(api, start_date=ago(YEAR), page_size=5)
             tap.run(kill_after_lines=written, start_date="2000-01-01")
             tap.green_run(start_date="2000-01-01")
             assert tap.ids == set(range(1, 121))
             assert tap.counts_match()
 
-    def test_a_start_date_that_moves_forward_limits_what_is_compared(self) -> None:
+    def test_calls_before_a_later_start_date_are_not_reconciled(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             tap.config["start_date"] = ago(YEAR)
             api.add(*late(timedelta(days=500), timedelta(days=100)))
             api.delete(1, 2, 3)
@@ -504,10 +504,10 @@ class TestStartAndEndDate:
             assert 1000 in tap.ids
             assert tap.counts_match()
 
-    def test_a_late_call_is_found_while_the_start_date_moves_on_within_a_span(self) -> None:
+    def test_a_late_call_is_found_while_start_date_moves_forward_within_a_span(self) -> None:
         start = timedelta(days=700)
         with Sandbox(history()) as api:
-            tap = schedule(api, start_date=ago(start))
+            tap = synced_tap(api, start_date=ago(start))
             api.add(*late(timedelta(days=690)))
             for hours in range(1, 4):
                 tap.green_run(start_date=ago(start - timedelta(hours=hours)))
@@ -516,7 +516,7 @@ class TestStartAndEndDate:
     def test_a_start_date_after_the_bookmark_skips_calls_with_a_warning(self) -> None:
         stored = history()
         with Sandbox(stored[:60]) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*stored[60:])
             tap.config["start_date"] = stored[90]["ended_at"]
             run = tap.green_run()
@@ -527,7 +527,7 @@ class TestStartAndEndDate:
             tap.green_run()
             assert tap.ids == set(range(1, 121))
 
-    def test_an_end_date_that_moves_on_reads_the_history_in_parts(self) -> None:
+    def test_moving_end_date_forward_reads_the_history_in_parts(self) -> None:
         with Sandbox(history()) as api:
             tap = ScheduledTap(api, {"page_size": 10, "lookback_window": 0})
             for days in range(700, -10, -50):
@@ -541,14 +541,14 @@ class TestStartAndEndDate:
         self, end: timedelta, days_before_end: int
     ) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(end + timedelta(days=days_before_end, hours=1)))
             tap.green_run(end_date=ago(end))
             assert 1000 in tap.ids
 
-    def test_an_end_date_before_the_bookmark_leaves_later_differences_to_the_next_run(self) -> None:
+    def test_late_calls_are_found_after_a_run_with_end_date_before_the_bookmark(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(*late(timedelta(days=500), timedelta(days=100)))
             tap.green_run(end_date=ago(YEAR))
             assert 1001 not in tap.ids
@@ -557,9 +557,9 @@ class TestStartAndEndDate:
 
 
 class TestStreams:
-    def test_both_streams_are_compared_by_the_same_requests(self) -> None:
+    def test_both_streams_are_reconciled_with_the_same_requests(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             api.add(a_call(1000, ago(timedelta(days=50)), call_participations=[{"id": 1000}]))
             tap.green_run()
             both = len(tap.requests)
@@ -573,14 +573,14 @@ class TestStreams:
 
     def test_a_stream_that_was_deselected_in_a_quiet_run_costs_no_further_requests(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             tap.selected = ("calls",)
             tap.green_run()
             tap.selected = None
             tap.green_run()
             assert len(tap.requests) == 2
 
-    def test_a_stream_selected_late_reads_its_whole_history_and_finds_late_calls(self) -> None:
+    def test_a_newly_selected_stream_reads_its_whole_history_and_finds_late_calls(self) -> None:
         with Sandbox(history()) as api:
             tap = ScheduledTap(api, {"page_size": 25, "lookback_window": 0}, selected=("calls",))
             tap.green_run()
@@ -594,7 +594,7 @@ class TestStreams:
             assert 1000 in tap.ids
             assert 1000 in tap.participations
 
-    def test_a_stream_deselected_for_a_while_finds_what_it_missed(self) -> None:
+    def test_a_stream_that_is_selected_again_reads_the_calls_it_missed(self) -> None:
         with Sandbox(history()) as api:
             tap = ScheduledTap(api, {"page_size": 25}, selected=("calls", "call_participations"))
             tap.green_run()
@@ -625,19 +625,19 @@ class TestStreams:
                 tap.green_run()
             assert len(tap.requests) <= 3
 
-    def test_nothing_is_requested_twice_in_a_run(self) -> None:
+    def test_only_requests_for_repaired_spans_are_repeated_in_a_run(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, page_size=1000)
+            tap = synced_tap(api, page_size=1000)
             api.add(*late(*(timedelta(days=100 * number) for number in range(1, 7))))
             tap.green_run()
             targets = [request.raw_target for request in tap.requests]
-            assert len(targets) - len(set(targets)) <= 6, "only the repaired spans are compared again"
+            assert len(targets) - len(set(targets)) <= 6, "requests other than those for repaired spans are repeated"
 
 
 class TestSettings:
     def test_reconcile_false_makes_one_request_and_finds_no_late_calls(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, reconcile=False)
+            tap = synced_tap(api, reconcile=False)
             tap.expect_complete = False
             api.add(*late(timedelta(days=50)))
             tap.green_run()
@@ -647,11 +647,11 @@ class TestSettings:
             tap.green_run()
             assert 1000 in tap.ids
 
-    def test_a_full_table_sync_reads_everything_and_leaves_the_state_alone(
+    def test_a_full_table_sync_reads_everything_and_does_not_change_the_state(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api)
+            tap = synced_tap(api)
             before = tap.state
             monkeypatch.setattr("tap_tuple.streams.CallsStream.replication_method", "FULL_TABLE", raising=False)
             monkeypatch.setattr(
@@ -662,7 +662,7 @@ class TestSettings:
             assert tap.state == before
 
     @pytest.mark.parametrize(("tied", "page_size"), [(1, 3), (1, 25), (7, 10), (7, 25)])
-    def test_without_a_lookback_a_quiet_api_writes_each_call_once(self, tied: int, page_size: int) -> None:
+    def test_without_a_lookback_window_each_call_is_written_once(self, tied: int, page_size: int) -> None:
         newest = [a_call(1000 + number, ago(timedelta(seconds=1))) for number in range(tied)]
         with Sandbox([*history(), *newest]) as api:
             tap = ScheduledTap(api, {"lookback_window": 0, "page_size": page_size})
@@ -673,21 +673,21 @@ class TestSettings:
             written += tap.green_run().ids()
         assert len(written) == len(set(written)) == len(tap.ids) == COUNT + tied + 5
 
-    def test_a_lookback_repeats_only_the_calls_within_it(self) -> None:
+    def test_a_lookback_window_repeats_only_the_calls_within_it(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=86400 * 10)
+            tap = synced_tap(api, lookback_window=86400 * 10)
             assert 1 <= len(tap.green_run().ids()) <= 4
 
-    def test_a_longer_lookback_than_before_reads_further_back(self) -> None:
+    def test_a_longer_lookback_window_reads_further_back(self) -> None:
         with Sandbox(history()) as api:
-            tap = schedule(api, lookback_window=3600)
+            tap = synced_tap(api, lookback_window=3600)
             assert len(tap.green_run(lookback_window=86400 * 100).ids()) >= 16
             tap.green_run(lookback_window=0)
             assert tap.counts_match()
 
 
 class TestStatesOfVersion010:
-    def test_the_totals_of_what_was_read_before_are_adopted(self) -> None:
+    def test_counts_before_the_bookmark_are_taken_from_the_totals(self) -> None:
         stored = history()
         with Sandbox(stored) as api:
             tap = ScheduledTap(api, state=a_state(stored[99]["ended_at"]), expect_complete=False)
@@ -703,7 +703,7 @@ class TestStatesOfVersion010:
             assert tap.ids >= {1000, 1001}
 
     @pytest.mark.parametrize("written", range(1, 30, 3))
-    def test_a_run_killed_before_it_has_adopted_the_totals_is_continued(self, written: int) -> None:
+    def test_a_run_killed_before_it_has_taken_counts_from_the_totals_is_resumed(self, written: int) -> None:
         stored = history()
         with Sandbox(stored) as api:
             tap = ScheduledTap(api, {"page_size": 5}, state=a_state(stored[99]["ended_at"]), expect_complete=False)
@@ -728,7 +728,7 @@ class TestStatesOfVersion010:
             assert tap.counts_match()
 
 
-def test_a_killed_first_run_is_continued_without_loss() -> None:
+def test_a_killed_first_run_is_resumed_without_loss() -> None:
     for written in range(1, 300, 17):
         with Sandbox(history()) as api:
             tap = ScheduledTap(api, {"page_size": 7, "lookback_window": 0})
