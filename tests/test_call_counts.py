@@ -1,4 +1,4 @@
-"""The stream `call_counts` says how many calls the API reported, so that SQL can check what the target has kept."""
+"""The stream `call_counts` records the API's total in each run, so that SQL can verify the rows in the target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "call_counts.jso
 ALL = ("calls", "call_participations", "call_counts")
 
 
-def the_record(run: Run) -> dict[str, Any]:
+def only_record(run: Run) -> dict[str, Any]:
     """Return the only record of a run."""
     [record] = run.records("call_counts")
     return record
@@ -34,12 +34,12 @@ def test_the_stream_is_deselected_by_default() -> None:
     assert run.records("call_counts") == []
 
 
-def test_each_run_writes_one_record_of_the_whole_window() -> None:
+def test_each_run_writes_one_record_with_the_total_of_the_whole_window() -> None:
     with Sandbox(a_call_per_minute()) as api:
         tap = ScheduledTap(api, {"start_date": "2026-03-01", "end_date": "2026-04-01"}, selected=ALL)
-        first = the_record(tap.green_run())
+        first = only_record(tap.green_run())
         api.add(a_call(31, minute(31)))
-        second = the_record(tap.green_run(end_date="2026-05-01"))
+        second = only_record(tap.green_run(end_date="2026-05-01"))
     assert {**first, "reconciled_at": None} == {
         "since": "2026-03-01T00:00:00.000Z",
         "until": "2026-04-01T00:00:00.000Z",
@@ -53,7 +53,7 @@ def test_each_run_writes_one_record_of_the_whole_window() -> None:
         assert record["reconciled_at"] > "2026-05"
 
 
-def test_the_stream_costs_no_request() -> None:
+def test_the_stream_takes_no_additional_requests() -> None:
     requests = {}
     for selected in (ALL, ALL[:2]):
         with Sandbox(a_call_per_minute()) as api:
@@ -65,7 +65,7 @@ def test_the_stream_costs_no_request() -> None:
 
 
 @pytest.mark.parametrize("runs", [1, 2])
-def test_the_number_includes_recovered_calls(runs: int) -> None:
+def test_the_total_includes_recovered_calls(runs: int) -> None:
     with Sandbox(a_call_per_minute()) as api:
         tap = ScheduledTap(api, {"lookback_window": 0}, selected=ALL)
         tap.green_run()
@@ -73,14 +73,14 @@ def test_the_number_includes_recovered_calls(runs: int) -> None:
         api.delete(25)
         for _ in range(runs):
             run = tap.green_run()
-        assert the_record(run)["calls"] == len(api.calls) == 31
+        assert only_record(run)["calls"] == len(api.calls) == 31
 
 
-def test_an_api_that_reports_more_calls_than_it_returns_shows_in_sql() -> None:
+def test_sql_finds_calls_that_the_api_reported_but_did_not_return() -> None:
     more = {"X-Total-Count": lambda total: str(int(total) + 1)}
     with Sandbox(a_call_per_minute(), faults=[Fault(times=None, headers=more)]) as api:
         tap = ScheduledTap(api, selected=ALL)
-        record = the_record(tap.green_run())
+        record = only_record(tap.green_run())
     assert record["calls"] == 31
     with sqlite3.connect(":memory:") as database:
         database.execute("create table calls (id, ended_at)")
@@ -98,13 +98,15 @@ def test_an_api_that_reports_more_calls_than_it_returns_shows_in_sql() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "headers"), [({"reconcile": False}, {}), ({}, {"X-Total-Count": None})], ids=["reconcile", "no total"]
+    ("config", "headers"),
+    [({"reconcile": False}, {}), ({}, {"X-Total-Count": None})],
+    ids=["reconcile is false", "no total"],
 )
-def test_an_unknown_number_is_null(config: dict[str, Any], headers: dict[str, Any]) -> None:
+def test_an_unknown_total_is_null(config: dict[str, Any], headers: dict[str, Any]) -> None:
     with Sandbox(a_call_per_minute(), faults=[Fault(times=None, headers=headers)]) as api:
         tap = ScheduledTap(api, config, selected=ALL)
         for _ in range(2):
-            assert the_record(tap.green_run())["calls"] is None
+            assert only_record(tap.green_run())["calls"] is None
 
 
 def test_a_run_that_fails_writes_no_record() -> None:
@@ -118,9 +120,9 @@ def test_the_stream_alone_takes_one_request() -> None:
     with Sandbox(a_call_per_minute()) as api:
         run = ScheduledTap(api, selected=("call_counts",), expect_complete=False).green_run()
         assert len(api.requests) == 1
-        assert the_record(run)["calls"] == len(api.calls)
+        assert only_record(run)["calls"] == len(api.calls)
 
 
-def test_a_team_without_calls_has_the_number_0() -> None:
+def test_the_total_of_a_team_without_calls_is_0() -> None:
     with Sandbox() as api:
-        assert the_record(ScheduledTap(api, selected=ALL).green_run())["calls"] == 0
+        assert only_record(ScheduledTap(api, selected=ALL).green_run())["calls"] == 0

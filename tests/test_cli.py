@@ -183,7 +183,9 @@ class TestInvalidCommandLines:
             ([f"--test={SECRET}"], "Invalid value for --test: not one of its choices. See --help."),
         ],
     )
-    def test_an_invalid_argument_is_an_error_in_one_line_without_its_value(self, tap: TapRunner, args: list[str], message: str) -> None:
+    def test_an_invalid_argument_is_an_error_in_one_line_without_its_value(
+        self, tap: TapRunner, args: list[str], message: str
+    ) -> None:
         run = tap(None, args=args)
         assert run.exit_code == 2
         assert run.output == b""
@@ -225,7 +227,9 @@ class TestLogLevel:
 
     @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_TUPLE_LOGLEVEL"])
     @pytest.mark.parametrize("level", ["verbose", "5", SECRET, "WARN ING", "\udcff"])
-    def test_an_invalid_log_level_is_rejected(self, tap: TapRunner, settings: Settings, variable: str, level: str) -> None:
+    def test_an_invalid_log_level_is_rejected(
+        self, tap: TapRunner, settings: Settings, variable: str, level: str
+    ) -> None:
         with Sandbox() as api:
             run = tap(settings(api), env={variable: level})
             assert api.requests == []

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from background import running
 from factories import TOKEN, a_call_per_minute, minute
-from tunnels import AUTHORITY, Tunnel, port_of, trusting, tuple_hosts
+from tunnels import AUTHORITY, Tunnel, port_of, trusting_environment, tuple_hosts
 
 from tap_tuple.api import errors, retries
 from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, Retries, RetryLimits
@@ -512,7 +512,7 @@ class TestTls:
         with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:
             # The API behind it writes its links with `http`.
             url = f"https://localhost:{front.port}/api/v2"
-            run = tap(settings(at(url), page_size=10), env=trusting(tap.folder))
+            run = tap(settings(at(url), page_size=10), env=trusting_environment(tap.folder))
         assert run.exit_code == 0, run.log
         assert run.ids() == ALL
 
@@ -529,7 +529,11 @@ class TestTls:
     ) -> None:
         expiry = datetime.now(timezone.utc) - timedelta(days=1) if certificate.get("expired") else None
         issued = AUTHORITY.issue_cert(*certificate["identities"], not_after=expiry)
-        env = trusting(tap.folder) if certificate.get("trusted") else {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
+        env = (
+            trusting_environment(tap.folder)
+            if certificate.get("trusted")
+            else {"REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
+        )
         with Sandbox() as api, Tunnel(port_of(api), tls=True, certificate=issued) as front:
             url = f"https://localhost:{front.port}/api/v2"
             error = failed(run := tap(settings(at(url)), env=env))
@@ -564,7 +568,7 @@ class TestProxies:
     ) -> None:
         with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:  # noqa: SIM117 - a proxy of it
             with Tunnel(front.port, tls=False) as proxy:
-                env = {**trusting(tap.folder), "HTTPS_PROXY": proxy.proxy_url}
+                env = {**trusting_environment(tap.folder), "HTTPS_PROXY": proxy.proxy_url}
                 run = tap(settings(at("https://api.example.com/api/v2"), page_size=10), env=env)
                 assert {head.split(b" HTTP/")[0] for head in proxy.connects} == {b"CONNECT api.example.com:443"}
                 assert TOKEN.encode() not in b"".join(proxy.connects) + proxy.seen

@@ -1,4 +1,4 @@
-"""The tap stays within the rate limit, and does not send fewer requests than necessary."""
+"""The tap stays within the rate limit, and does not wait longer than necessary."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_no_minute_has_more_requests_than_allowed_however_long_each_takes(
             sent.append((now, now + latency))
             now += latency
             limiter.count()
-    # A request reaches the API between the moment at which it is sent and that of its response.
+    # The API receives a request at some time between its sending and its response.
     for (_, responded_at), (next_sent_at, _) in zip(sent, sent[requests_per_minute:], strict=False):
         assert next_sent_at - responded_at >= rate_limit.WINDOW_SECONDS
 
@@ -51,7 +51,7 @@ def test_the_first_requests_are_not_delayed() -> None:
 
 
 @pytest.mark.usefixtures("_short_waits")
-def test_a_run_is_paced_on_the_wire_and_retries_count(
+def test_requests_and_retries_of_a_run_arrive_within_the_rate_limit(
     tap: InProcessTap, settings: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_limit, "WINDOW_SECONDS", 0.4)

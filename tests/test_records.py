@@ -1,4 +1,4 @@
-"""A record of `calls` is the API's call, unchanged; a field that does not fit the schema is dropped or null."""
+"""Records contain the fields of the API unchanged; unknown fields are dropped, and invalid ones become null."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TestUnchanged:
         assert not [email for email in emails if email in run.log]
 
     @pytest.mark.parametrize("stream", ["calls", "call_participations"])
-    def test_records_are_valid_against_the_schema_before_them(
+    def test_records_are_valid_against_the_preceding_schema(
         self, tap: TapRunner, settings: Settings, stream: str
     ) -> None:
         with Sandbox([*CALLS, {"id": 1, "ended_at": "2024-04-01T00:00:00.000Z"}]) as api:
@@ -89,7 +89,7 @@ class TestUnchanged:
 
 
 class TestMissingAndUnknownFields:
-    """Fields that the schema has and the call does not, and the other way round."""
+    """Fields that only the schema or only the call has."""
 
     def test_a_missing_field_is_null(self, tap: TapRunner, settings: Settings) -> None:
         stays = [{"id": 7}, {"id": 8, "user": {}}, {"id": 9, "user": None, "joined_at": None, "left_at": None}]
@@ -143,9 +143,9 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "boolean duration": ({"duration_seconds": True}, {"duration_seconds": None}, "duration_seconds"),
     "fraction": ({"duration_seconds": 1800.5}, {"duration_seconds": None}, "duration_seconds"),
     "number as time": ({"started_at": 1773532800}, {"started_at": None}, "started_at"),
-    "no time": ({"started_at": SECRET}, {"started_at": None}, "started_at"),
+    "not a time": ({"started_at": SECRET}, {"started_at": None}, "started_at"),
     "time without a zone": ({"started_at": "2026-03-15T00:13:00"}, {"started_at": None}, "started_at"),
-    "impossible date": ({"started_at": "2026-02-30T00:13:00Z"}, {"started_at": None}, "started_at"),
+    "nonexistent date": ({"started_at": "2026-02-30T00:13:00Z"}, {"started_at": None}, "started_at"),
     "object instead of an array": ({"call_participations": {}}, {"call_participations": None}, "call_participations"),
     "strings instead of objects": (
         {"call_participations": [SECRET, {"id": 7}]},
@@ -162,7 +162,7 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"call_participations": [{"id": 7, "joined_at": None, "left_at": None, "user": {"email": None}}]},
         "call_participations.user.email",
     ),
-    "impossible date in a participation": (
+    "nonexistent date in a participation": (
         {"call_participations": [{"id": 7, "joined_at": "2026-02-30T00:13:00Z", "left_at": minute(3)}]},
         {"call_participations": [{"id": 7, "joined_at": None, "left_at": minute(3), "user": None}]},
         "joined_at",
@@ -171,7 +171,7 @@ INVALID: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 class TestInvalidFields:
-    """Fields of another type than the schema says."""
+    """Fields whose values do not match the schema."""
 
     @pytest.mark.parametrize("name", INVALID)
     def test_an_invalid_field_is_null_and_named_with_the_call(
@@ -188,14 +188,16 @@ class TestInvalidFields:
         assert SECRET not in run.log
 
     @pytest.mark.parametrize("duration", [1800.0, 0.0, -5.0, 1e3])
-    def test_an_integral_float_is_an_integer(self, tap: TapRunner, settings: Settings, duration: float) -> None:
+    def test_an_integral_float_is_written_as_an_integer(
+        self, tap: TapRunner, settings: Settings, duration: float
+    ) -> None:
         with Sandbox([a_call(1, minute(1), duration_seconds=duration)]) as api:
             run = tap(settings(api, requests_per_minute=60))
         assert run.exit_code == 0
         assert f'"duration_seconds":{int(duration)},'.encode() in run.output
         assert run.warnings == []
 
-    def test_a_participation_without_id_is_an_error_of_its_stream_alone(
+    def test_the_error_for_a_participation_without_an_id_suggests_deselecting_its_stream(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         with Sandbox([a_call(1, minute(1), call_participations=[{"id": "x", "joined_at": minute(0)}])]) as api:
@@ -208,7 +210,7 @@ class TestInvalidFields:
 class TestSchemas:
     """The SCHEMA messages."""
 
-    def test_every_field_of_calls_is_described_and_all_but_the_id_can_be_null(
+    def test_every_field_of_calls_has_a_description_and_only_the_id_cannot_be_null(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         with Sandbox() as api:
@@ -229,7 +231,9 @@ class TestSchemas:
     @pytest.mark.parametrize(
         ("stream", "replication_key"), [("calls", "ended_at"), ("call_participations", "call_ended_at")]
     )
-    def test_the_keys_are_named(self, tap: TapRunner, settings: Settings, stream: str, replication_key: str) -> None:
+    def test_a_schema_message_has_the_primary_key_and_the_replication_key(
+        self, tap: TapRunner, settings: Settings, stream: str, replication_key: str
+    ) -> None:
         with Sandbox() as api:
             messages = tap(settings(api)).messages
         (message,) = [m for m in messages if m["type"] == "SCHEMA" and m["stream"] == stream]

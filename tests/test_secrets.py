@@ -1,4 +1,4 @@
-"""No secret in any output, and no token for any other host."""
+"""The output contains no secrets, and only the API receives the token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airbyte_source import SourceRunner
 from factories import TOKEN, a_call, minute
-from tunnels import tuple_hosts, untouched
+from tunnels import tuple_hosts, unused_host
 
 from tap_tuple.sandbox import Fault, Sandbox
 
@@ -44,7 +44,7 @@ def page_with(**fields: object) -> Callable[[list[dict[str, Any]]], list[dict[st
 
 
 HTML = f"<html>{BODY} {EMAIL} {SECRET_TOKEN}</html>".encode()
-SECOND: dict[str, Any] = {"when": lambda request: request.query["since"] > minute(5), "times": None}
+AFTER_FIRST_PAGE: dict[str, Any] = {"when": lambda request: request.query["since"] > minute(5), "times": None}
 FAILURES: dict[str, dict[str, Any]] = {
     **{f"{status}": {"status": status, "body": HTML} for status in (401, 403, 418, 451, 500, 599, 999)},
     "rate limit": {"status": 429, "body": HTML, "headers": {"Retry-After": "7200"}},
@@ -84,7 +84,7 @@ class TestLogs:
 
     @pytest.mark.parametrize("name", FAILURES)
     def test_no_failure_logs_a_token_a_body_or_an_address(self, name: str, tap: TapRunner, settings: Settings) -> None:
-        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**SECOND, **FAILURES[name])]) as api:
+        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**AFTER_FIRST_PAGE, **FAILURES[name])]) as api:
             run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10, request_timeout=1), env=DEBUG)
         assert run.exit_code == 1, run.log
         assert len(run.errors) == 1
@@ -94,7 +94,7 @@ class TestLogs:
 
     @pytest.mark.parametrize("name", WARNINGS)
     def test_no_warning_logs_a_token_a_body_or_an_address(self, name: str, tap: TapRunner, settings: Settings) -> None:
-        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**SECOND, **WARNINGS[name])]) as api:
+        with Sandbox(calls(), token=SECRET_TOKEN, faults=[Fault(**AFTER_FIRST_PAGE, **WARNINGS[name])]) as api:
             run = tap(settings(api, auth_token=SECRET_TOKEN, page_size=10), env=DEBUG)
         assert run.exit_code == 0, run.log
         assert_no_secrets(run.log)
@@ -110,7 +110,7 @@ class TestLogs:
         assert_no_secrets(run.log)
         assert SECRET_TOKEN.encode() not in run.output
 
-    def test_a_token_that_a_server_repeats_is_hidden(self, tap_process: TapRunner, settings: Settings) -> None:
+    def test_a_token_in_a_redirect_is_masked(self, tap_process: TapRunner, settings: Settings) -> None:
         headers = {"Location": f"https://{SECRET_TOKEN}.example.com/"}
         config = tap_process.folder / "log.yaml"
         config.write_text(
@@ -137,9 +137,7 @@ class TestLogs:
             {"stream_maps": {"calls": {SECRET_TOKEN: "__NULL__"}}},
         ],
     )
-    def test_an_invalid_setting_is_not_repeated(
-        self, config: dict[str, Any], tap: TapRunner, settings: Settings
-    ) -> None:
+    def test_an_invalid_setting_is_not_logged(self, config: dict[str, Any], tap: TapRunner, settings: Settings) -> None:
         with Sandbox(calls()) as api:
             run = tap(settings(api, **config), env=DEBUG)
             assert api.requests == []
@@ -149,7 +147,7 @@ class TestLogs:
 
 
 class TestAirbyteSource:
-    """`source-tuple`, whose output is its log."""
+    """`source-tuple`, which logs to stdout."""
 
     @pytest.mark.parametrize(
         "arguments",
@@ -162,7 +160,7 @@ class TestAirbyteSource:
             ["read", "--config", SECRET_TOKEN, "--catalog", SECRET_TOKEN, "--state", SECRET_TOKEN],
         ],
     )
-    def test_no_argument_is_repeated(self, tmp_path: Path, arguments: list[str]) -> None:
+    def test_invalid_arguments_are_not_printed(self, tmp_path: Path, arguments: list[str]) -> None:
         run = SourceRunner(tmp_path).run_arguments(arguments)
         assert run.exit_code == 1
         assert SECRET_TOKEN not in run.output.decode() + run.stderr
@@ -174,7 +172,7 @@ class TestOtherHosts:
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_to_another_host_is_not_followed(self, status: int, tap: TapRunner, settings: Settings) -> None:
-        with untouched() as other:
+        with unused_host() as other:
             headers = {"Location": f"{other}/api/v2/call_usage"}
             with Sandbox(calls(), faults=[Fault(times=None, status=status, headers=headers)]) as api:
                 run = tap(settings(api))
@@ -194,7 +192,7 @@ class TestOtherHosts:
             assert len(api.requests) == 1
 
     def test_a_link_to_another_host_is_requested_from_the_api(self, tap: TapRunner, settings: Settings) -> None:
-        with untouched() as other:
+        with unused_host() as other:
             link = f'<{other}{{path}}?{{query}}&page=2>; rel="next"'
             with Sandbox(calls(), faults=[Fault(times=None, link=link)]) as api:
                 run = tap(settings(api, page_size=10))
@@ -212,8 +210,8 @@ class TestOtherHosts:
             assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {TOKEN}"}
 
 
-class TestTuplesHosts:
-    """Tuple documents two hosts, which are one API over https."""
+class TestTupleHosts:
+    """The two hosts that Tuple documents serve the same API over https."""
 
     @pytest.mark.parametrize(("configured", "other"), [(APP, PRODUCTION), (PRODUCTION, APP)])
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -249,7 +247,7 @@ class TestTuplesHosts:
             "",
         ],
     )
-    def test_any_other_redirect_is_refused_and_names_both_addresses(
+    def test_other_redirects_are_not_followed_and_the_error_names_both_addresses(
         self, tap: TapRunner, settings: Settings, target: str
     ) -> None:
         redirect = Fault(times=None, status=302, headers={"Location": target})
@@ -261,14 +259,14 @@ class TestTuplesHosts:
         assert APP in run.errors[0]
         assert PRODUCTION in run.errors[0]
 
-    def test_an_invalid_redirect_names_both_addresses(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_an_invalid_redirect_names_both_addresses(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(faults=[Fault(times=None, status=302, headers={"Location": "http://[::1"})]) as api:
             run = tap(settings(api))
         assert run.exit_code == 1
         assert "Invalid URL of the API, of its redirect, or of the proxy." in run.errors[0]
         assert PRODUCTION in run.errors[0]
 
-    def test_hosts_that_redirect_to_each_other_are_an_error(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_redirect_loop_between_both_hosts_is_an_error(self, tap: TapRunner, settings: Settings) -> None:
         faults = [
             Fault(
                 when=lambda request, host=host: request.headers["host"] == host,  # type: ignore[misc]
@@ -284,7 +282,7 @@ class TestTuplesHosts:
         assert run.exit_code == 1
         assert f"The API redirects to {APP}/call_usage (307)" in run.errors[0]
 
-    def test_a_redirect_from_another_host_to_tuple_is_refused(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_redirect_from_another_host_to_tuple_is_not_followed(self, tap: TapRunner, settings: Settings) -> None:
         redirect = Fault(times=None, status=307, headers={"Location": f"{PRODUCTION}/call_usage"})
         with Sandbox(calls(), faults=[redirect]) as api, tuple_hosts(api, tap.folder) as env:
             run = tap(settings(api, api_url="https://api.example.com/api/v2"), env=env)
@@ -300,7 +298,7 @@ class TestTuplesHosts:
         assert run.exit_code == 0
         assert run.ids() == ALL
 
-    def test_a_404_names_the_other_address(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_a_404_names_the_other_address(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(calls(), faults=[Fault(status=404)]) as api, tuple_hosts(api, tap.folder) as env:
             run = tap(settings(api, api_url=APP), env=env)
         assert run.exit_code == 1

@@ -23,12 +23,12 @@ CERTIFICATE = AUTHORITY.issue_cert(*NAMES)
 
 
 class Tunnel:
-    """Accepts connections and forwards their bytes: behind TLS, or as a proxy that is asked to CONNECT.
+    """Accepts connections and forwards their bytes, as a TLS server or as a proxy for CONNECT requests.
 
     Args:
         target_port: Where to forward the bytes. A proxy without one responds with `status`.
         tls: Whether it is a TLS server; otherwise it is a proxy.
-        status: The status line with which a proxy refuses.
+        status: The status line with which a proxy refuses the connection.
         certificate: The certificate of a TLS server.
     """
 
@@ -114,8 +114,8 @@ def port_of(api: Sandbox) -> int:
     return int(api.url.split(":")[2].partition("/")[0])
 
 
-def trusting(folder: Path) -> dict[str, str]:
-    """Return the environment variables of a process that trusts these certificates."""
+def trusting_environment(folder: Path) -> dict[str, str]:
+    """Return the environment variables with which a process trusts these certificates."""
     bundle = folder / "bundle.pem"
     AUTHORITY.cert_pem.write_to_path(str(bundle))
     return {"REQUESTS_CA_BUNDLE": str(bundle), "NO_PROXY": "", "no_proxy": ""}
@@ -123,14 +123,14 @@ def trusting(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def tuple_hosts(api: Sandbox, folder: Path) -> Iterator[dict[str, str]]:
-    """Provide the environment in which the sandbox is every host of the internet, over https."""
+    """Provide an environment in which the sandbox serves every host, over https."""
     with Tunnel(port_of(api), tls=True) as front, Tunnel(front.port, tls=False) as proxy:
-        yield {**trusting(folder), "HTTPS_PROXY": proxy.proxy_url}
+        yield {**trusting_environment(folder), "HTTPS_PROXY": proxy.proxy_url}
 
 
 @contextmanager
-def untouched() -> Iterator[str]:
-    """Provide an origin to which nothing may connect."""
+def unused_host() -> Iterator[str]:
+    """Provide the origin of a server; fail if it receives a connection."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield f"http://127.0.0.1:{other.getsockname()[1]}"
         other.setblocking(False)  # noqa: FBT003 - the method's only argument
