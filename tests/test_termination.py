@@ -1,4 +1,4 @@
-"""A signal, or a reader that goes away, ends the tap soon, at a whole line, and never with exit code 0."""
+"""A signal or a closed pipe ends the tap soon, after a whole line, and never with exit code 0."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def tap(tmp_path: Path) -> InProcessTap:
-    """Runs the tap as the others do; processes that `running` starts are not measured, as signals end them."""
+    """Runs the tap; coverage does not measure the processes that `running` starts, as signals end them."""
     return InProcessTap(tmp_path, is_measured=False)
 
 
 BOTH_BUFFERINGS = [None, {"PYTHONUNBUFFERED": "1"}]
 SOON_SECONDS = GRACE_SECONDS - 1
-"""A process that has ended by then did not wait for the grace period to pass."""
+"""A process that ends within this time did not wait for the end of the grace period."""
 TIMEOUT_SECONDS = 30
 LONG_SECONDS = 60
 """Longer than a test takes."""
@@ -55,7 +55,7 @@ BULK_IDS = {call["id"] for call in BULK}
 
 
 def interrupt(process: Running, number: signal.Signals) -> Run:
-    """Send a signal; the tap ends by it soon, with one WARNING, whole lines, and a STATE as the last one."""
+    """Send a signal; assert that it ends the tap soon, with one WARNING, whole lines, and a STATE at the end."""
     process.signal(number)
     run = process.wait(SOON_SECONDS)
     assert run.exit_code == -number
@@ -71,15 +71,15 @@ def interrupt(process: Running, number: signal.Signals) -> Run:
 
 
 def assert_next_run_completes(run: Run, api: Sandbox, tap: TapRunner, config: dict[str, Any]) -> None:
-    """A run from the last STATE writes every call that the interrupted run did not write."""
+    """Assert that a run from the last STATE writes every call that the interrupted run did not write."""
     following = tap(config, state=run.states[-1] if run.states else None)
     assert following.exit_code == 0
     assert {*run.ids(), *following.ids()} == {call["id"] for call in api.calls}
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-class TestASignalWhileTheTapWaits:
-    """Most of the time of a run is waiting for the API."""
+class TestSignalWhileWaiting:
+    """Most of the time, a run waits for the API."""
 
     @pytest.mark.parametrize("env", BOTH_BUFFERINGS)
     def test_a_signal_while_waiting_for_a_response_ends_the_tap_with_the_last_state(
@@ -126,7 +126,7 @@ class TestASignalWhileTheTapWaits:
             assert run.bookmark() == minute(10)
             assert_next_run_completes(run, api, tap, config)
 
-    def test_a_signal_during_the_own_rate_limit_ends_the_tap_with_the_last_state(
+    def test_a_signal_during_the_taps_own_rate_limit_ends_the_tap_with_the_last_state(
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with (
@@ -172,7 +172,7 @@ class TestASignalWhileTheTapWaits:
 
 
 def _open_for_writing(pipe: Path, writers: list[int]) -> bool:
-    """Open a pipe as soon as the tap reads from it. It stays open: its end would be the end of the file."""
+    """Open a pipe once the tap reads from it. It remains open, so that the tap does not reach the end of the file."""
     with suppress(OSError):
         writers.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     return bool(writers)
@@ -209,7 +209,7 @@ STEPS = [
     "tap_tuple.logs.Progress.log",
 ]
 
-# To the main thread, this is the same as a signal that arrives just before a system call, which does not interrupt it.
+# As with a signal that arrives just before a system call, the system call of the main thread is not interrupted.
 RECEIVED_BY_ANOTHER_THREAD = """
 import os, signal, threading, time
 def receive():
@@ -239,8 +239,8 @@ main()
 """
 
 
-class TestASignalAtAnyStep:
-    """Wherever the main thread is, the process ends by the signal."""
+class TestSignalAtAnyStep:
+    """The signal ends the process, whatever the main thread is doing."""
 
     def test_a_signal_in_a_finalizer_ends_the_tap_soon(self, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=1, delay_seconds=LONG_SECONDS)]) as api:
@@ -266,7 +266,7 @@ class TestASignalAtAnyStep:
         # A STATE without bookmarks would make the next run start from the beginning.
         assert [state for state in run.states if not state.get("bookmarks")] == []
 
-    def test_two_signals_have_the_effect_of_one(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
+    def test_several_signals_have_the_effect_of_one(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, delay_seconds=LONG_SECONDS)]) as api:
             with running(tap, settings(api, page_size=10), tmp_path) as process:
                 process.read()
@@ -291,7 +291,7 @@ class TestASignalAtAnyStep:
         assert run.exit_code == -signal.SIGTERM
         assert run.bookmark() == minute(10)
 
-    def test_a_signal_after_the_closing_line_loses_nothing(self, settings: Settings, tmp_path: Path) -> None:
+    def test_a_signal_at_the_end_of_a_run_loses_nothing(self, settings: Settings, tmp_path: Path) -> None:
         code = INTERRUPTED_AT.format(owner="tap_tuple.cli", name="flush_stdout", number=int(signal.SIGTERM))
         with Sandbox(CALLS) as api:
             run = python_runner(tmp_path, code)(settings(api))
@@ -300,7 +300,7 @@ class TestASignalAtAnyStep:
         assert run.bookmark() == minute(30)
 
 
-class TestASlowReader:
+class TestSlowReader:
     """The pipe to the target is full, and the tap waits until the target reads."""
 
     @pytest.mark.parametrize(("number", "env"), [*zip(SIGNALS, BOTH_BUFFERINGS, strict=True)])
@@ -315,7 +315,7 @@ class TestASlowReader:
         with Sandbox(BULK) as api:
             config = settings(api, lookback_window=0)
             with running(tap, config, tmp_path, env=env, pipe_bytes=4096) as process:
-                # At this speed, the page would take longer than the tap may take to end.
+                # At this speed, reading the whole page would take longer than the tap may take to end.
                 process.read(max_bytes=1000, pause_seconds=0.01)
                 process.until(lambda: process.output.count(b'"RECORD"') > 50)
                 run = interrupt(process, number)
@@ -388,8 +388,8 @@ def _wait_for_full_pipe(process: Running, api: Sandbox) -> None:
     process.until(is_full)
 
 
-class TestAStdoutThatCannotBeWritten:
-    """The tap fails soon, with one sentence."""
+class TestUnwritableStdout:
+    """The tap fails soon, with a one-line error."""
 
     @pytest.mark.parametrize(("bytes_read", "env"), [(0, None), (1, BOTH_BUFFERINGS[1]), (300_000, None)])
     def test_a_pipe_that_the_target_closed_is_an_error(
@@ -398,9 +398,9 @@ class TestAStdoutThatCannotBeWritten:
         with Sandbox(BULK) as api, running(tap, settings(api), tmp_path, env=env, pipe_bytes=4096) as process:
             stdout = process.process.stdout
             assert stdout
-            left = bytes_read
-            while left:
-                left -= len(stdout.read(min(left, 4096)))
+            remaining = bytes_read
+            while remaining:
+                remaining -= len(stdout.read(min(remaining, 4096)))
             stdout.close()
             assert process.process.wait(TIMEOUT_SECONDS) == 1
             log = process.log
@@ -448,7 +448,7 @@ def assert_one_error(log: str, sentence: str) -> None:
         assert text not in log
 
 
-def batching(folder: Path) -> dict[str, Any]:
+def batch_settings(folder: Path) -> dict[str, Any]:
     """Return the settings of batch mode."""
     (folder / "batches").mkdir(exist_ok=True)
     return {
@@ -479,19 +479,19 @@ def assert_no_state_precedes_its_batches(run: Run) -> None:
 
 
 def catalog_of_calls(config: dict[str, Any]) -> dict[str, Any]:
-    """Return a catalog of one stream: in batch mode, each stream reads on its own."""
+    """Return a catalog of one stream: in batch mode, each stream reads the API separately."""
     catalog: dict[str, Any] = TapTuple(config=dict(config)).catalog_dict
     return {"streams": [entry for entry in catalog["streams"] if entry["stream"] == "calls"]}
 
 
 class TestBatchMode:
-    """A bookmark covers no more than the BATCH messages before it."""
+    """A bookmark covers only calls in the BATCH messages before it."""
 
     def test_the_bookmark_moves_after_each_batch_that_it_covers(
         self, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS) as api:
-            run = tap(settings(api, page_size=10, **batching(tmp_path)))
+            run = tap(settings(api, page_size=10, **batch_settings(tmp_path)))
         assert run.exit_code == 0
         assert ids_in_batches(run) == set(ALL)
         assert run.bookmark() == minute(30)
@@ -500,7 +500,7 @@ class TestBatchMode:
 
     def test_a_page_that_is_out_of_order_is_written(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, calls=lambda page: page[::-1])]) as api:
-            run = tap(settings(api, page_size=10, **batching(tmp_path)))
+            run = tap(settings(api, page_size=10, **batch_settings(tmp_path)))
         assert run.exit_code == 0
         assert ids_in_batches(run) == set(ALL)
         assert run.bookmark() == minute(30)
@@ -511,7 +511,7 @@ class TestBatchMode:
         self, number: signal.Signals, tap: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         with Sandbox(CALLS, faults=[Fault(on=3, delay_seconds=LONG_SECONDS)]) as api:
-            config = settings(api, page_size=10, lookback_window=0, **batching(tmp_path))
+            config = settings(api, page_size=10, lookback_window=0, **batch_settings(tmp_path))
             catalog = catalog_of_calls(config)
             with running(tap, config, tmp_path, catalog=catalog) as process:
                 process.read()
@@ -527,14 +527,14 @@ class TestBatchMode:
     ) -> None:
         code = INTERRUPTED_AT.format(owner="singer_sdk.Stream", name="_write_batch_message", number=15)
         with Sandbox(CALLS) as api:
-            run = python_runner(tmp_path, code)(settings(api, page_size=10, **batching(tmp_path)))
+            run = python_runner(tmp_path, code)(settings(api, page_size=10, **batch_settings(tmp_path)))
         assert run.exit_code == -signal.SIGTERM
         assert "BATCH" in {message["type"] for message in run.messages}
         assert run.warnings[-1].endswith("No data was lost; the next run starts from the beginning.")
 
     def test_a_failed_batch_run_loses_nothing(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
         with Sandbox(CALLS, faults=[Fault(on=3, status=403)]) as api:
-            config = settings(api, page_size=10, lookback_window=0, **batching(tmp_path))
+            config = settings(api, page_size=10, lookback_window=0, **batch_settings(tmp_path))
             catalog = catalog_of_calls(config)
             run = tap(config, catalog=catalog)
             assert run.exit_code == 1
