@@ -1,4 +1,4 @@
-"""Random histories, changes, settings and kills: a complete run lacks no call, and counts become right again.
+"""Random histories, changes, settings and kills: complete runs miss no calls, and the counts match again.
 
 TAP_TUPLE_MODEL_EXAMPLES sets how many examples each test tries.
 """
@@ -20,10 +20,10 @@ from tap_tuple.timestamps import format_timestamp
 
 EXAMPLES = int(os.environ.get("TAP_TUPLE_MODEL_EXAMPLES", "40"))
 BEGIN = datetime(2026, 1, 1, tzinfo=timezone.utc)
-MAX_QUIET_REQUESTS = 2
+MAX_REQUESTS_WITHOUT_CHANGES = 2
 MAX_REQUESTS = 700
 
-tries = settings(
+with_examples = settings(
     max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES == 40, suppress_health_check=list(HealthCheck)
 )
 
@@ -33,8 +33,8 @@ class Change:
     """Calls that are added and deleted at once.
 
     Attributes:
-        added: When they ended, as parts of the history.
-        deleted: Which ones, as parts of the calls in their order.
+        added: The ends of the added calls, as fractions of the history.
+        deleted: The positions of the deleted calls, as fractions of all calls in their order.
     """
 
     added: list[float]
@@ -46,9 +46,9 @@ class ScheduledRun:
     """One run.
 
     Attributes:
-        before: What changes before it.
-        during: What changes before its requests, by the number of the request.
-        kill_after_lines: How much it writes before it is killed; None if it is not.
+        before: The change before the run.
+        during: Changes during the run, by the number of the request that they precede.
+        kill_after_lines: The number of lines written before the run is killed; None if it is not killed.
     """
 
     before: Change
@@ -61,9 +61,9 @@ class Team:
     """A team's calls.
 
     Attributes:
-        length: How long its history is.
-        resolution: Every call ended at a multiple of it, so that some end at the same instant.
-        calls: When they ended, as parts of the history.
+        length: The length of its history.
+        resolution: Every call ends at a multiple of this, so that some end at the same instant.
+        calls: The ends of the calls, as fractions of the history.
     """
 
     length: timedelta
@@ -71,11 +71,11 @@ class Team:
     calls: list[float]
 
 
-PARTS = st.floats(0, 1, exclude_max=True)
+FRACTIONS = st.floats(0, 1, exclude_max=True)
 
 
 def changes(max_added: int, max_deleted: int) -> st.SearchStrategy[Change]:
-    return st.builds(Change, st.lists(PARTS, max_size=max_added), st.lists(PARTS, max_size=max_deleted))
+    return st.builds(Change, st.lists(FRACTIONS, max_size=max_added), st.lists(FRACTIONS, max_size=max_deleted))
 
 
 def schedules(max_deleted: int) -> st.SearchStrategy[list[ScheduledRun]]:
@@ -92,7 +92,7 @@ TEAMS = st.builds(
     Team,
     st.sampled_from([timedelta(minutes=1), timedelta(hours=1), timedelta(days=30), timedelta(days=300)]),
     st.sampled_from([timedelta(milliseconds=1), timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)]),
-    st.lists(PARTS, max_size=60),
+    st.lists(FRACTIONS, max_size=60),
 )
 CONFIGS = st.fixed_dictionaries(
     {
@@ -115,7 +115,7 @@ class Model:
         self._apply(Change(team.calls, []))
 
     def run(self, scheduled: ScheduledRun) -> None:
-        """Run the tap once; it must succeed if nothing disturbs it."""
+        """Run the tap once; it must succeed unless it is killed or calls change during the run."""
         self._apply(scheduled.before)
         self._during, self._first_request = dict(scheduled.during), len(self.api.requests)
         run = self.tap.run(kill_after_lines=scheduled.kill_after_lines)
@@ -123,15 +123,15 @@ class Model:
         assert run.exit_code == 0 or scheduled.kill_after_lines or scheduled.during, run.log
         self._during = {}
 
-    def settle(self, max_runs: int) -> None:
-        """Run the tap without changes until its counts are right, and check that it is quiet from then on."""
+    def run_until_counts_match(self, max_runs: int) -> None:
+        """Run the tap without changes until its counts match; assert that the next run takes few requests."""
         for _ in range(max_runs):
             self.tap.green_run()
             if self.tap.counts_match():
                 break
         assert self.tap.counts_match(), self.tap.span_counts()
         run = self.tap.green_run()
-        assert len(self.tap.requests) <= MAX_QUIET_REQUESTS + self._pages(len(run.ids()))
+        assert len(self.tap.requests) <= MAX_REQUESTS_WITHOUT_CHANGES + self._pages(len(run.ids()))
         assert self.tap.counts_match()
 
     def _pages(self, calls: int) -> int:
@@ -142,31 +142,31 @@ class Model:
             self._apply(change)
 
     def _apply(self, change: Change) -> None:
-        for part in change.added:
+        for fraction in change.added:
             self._last_id += 1
-            steps = int(part * (self._team.length / self._team.resolution))
+            steps = int(fraction * (self._team.length / self._team.resolution))
             self.api.add(a_call(self._last_id, format_timestamp(BEGIN + steps * self._team.resolution)))
-        for part in change.deleted:
+        for fraction in change.deleted:
             if calls := self.api.calls:
-                self.api.delete(calls[int(part * len(calls))]["id"])
+                self.api.delete(calls[int(fraction * len(calls))]["id"])
 
 
-@tries
+@with_examples
 @given(TEAMS, CONFIGS, schedules(max_deleted=0))
-def test_without_deletions_no_complete_run_lacks_a_call(
+def test_without_deletions_complete_runs_miss_no_calls(
     team: Team, config: dict[str, Any], schedule: list[ScheduledRun]
 ) -> None:
     model = Model(team, config)
     with model.api:
         for scheduled in schedule:
             model.run(scheduled)
-        model.settle(max_runs=1)
+        model.run_until_counts_match(max_runs=1)
         assert model.tap.ids == {call["id"] for call in model.api.calls}
 
 
-@tries
+@with_examples
 @given(TEAMS, CONFIGS, schedules(max_deleted=4))
-def test_with_deletions_the_counts_are_right_after_some_quiet_runs(
+def test_with_deletions_the_counts_match_after_some_runs_without_changes(
     team: Team, config: dict[str, Any], schedule: list[ScheduledRun]
 ) -> None:
     model = Model(team, config)
@@ -174,12 +174,12 @@ def test_with_deletions_the_counts_are_right_after_some_quiet_runs(
     with model.api:
         for scheduled in schedule:
             model.run(scheduled)
-        model.settle(max_runs=3 * len(model.tap.span_counts()) + 10)
+        model.run_until_counts_match(max_runs=3 * len(model.tap.span_counts()) + 10)
 
 
-@tries
+@with_examples
 @given(TEAMS, CONFIGS, changes(0, 6), schedules(max_deleted=0))
-def test_calls_deleted_between_runs_hide_no_call_that_appears_in_another_run(
+def test_calls_deleted_between_runs_do_not_hide_calls_that_appear_in_other_runs(
     team: Team, config: dict[str, Any], deletion: Change, schedule: list[ScheduledRun]
 ) -> None:
     model = Model(team, config)
@@ -189,4 +189,4 @@ def test_calls_deleted_between_runs_hide_no_call_that_appears_in_another_run(
             model.run(ScheduledRun(Change([], []), {}, None))
             model.run(ScheduledRun(deletion, {}, None))
         assert {call["id"] for call in model.api.calls} <= model.tap.ids
-        model.settle(max_runs=1)
+        model.run_until_counts_match(max_runs=1)

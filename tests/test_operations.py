@@ -1,4 +1,4 @@
-"""The commands of `docs/operations.md`, run as they are written, with a target of the tests' own."""
+"""The commands of `docs/operations.md`, run as written with a minimal target."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Callable[[Sandbox], Shell]:
-    """Makes a folder for an API."""
+def new_shell(tmp_path: Path) -> Callable[[Sandbox], Shell]:
+    """Makes a `Shell` for an API."""
     return lambda api: Shell(tmp_path, api)
 
 
@@ -104,85 +104,87 @@ FAILURES: dict[str, dict[str, str]] = {
 
 
 class TestPipe:
-    """The pipe, whose state file must survive every failure."""
+    """The pipe, which must keep its state file after every failure."""
 
-    def test_each_run_reads_what_is_new(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_each_run_reads_the_new_calls(self, new_shell: Callable[[Sandbox], Shell]) -> None:
         with Sandbox(a_call_per_minute(1, 20)) as api:
-            it = shell(api)
-            assert it.pipe() == 0
-            assert it.ids == set(range(1, 21))
-            assert it.state["bookmarks"]["calls"]["replication_key_value"] == minute(20)
+            shell = new_shell(api)
+            assert shell.pipe() == 0
+            assert shell.ids == set(range(1, 21))
+            assert shell.state["bookmarks"]["calls"]["replication_key_value"] == minute(20)
             api.add(*a_call_per_minute(21, 30))
-            assert it.pipe() == 0
-        assert it.ids == set(ALL)
-        assert it.state["bookmarks"]["calls"]["replication_key_value"] == minute(30)
+            assert shell.pipe() == 0
+        assert shell.ids == set(ALL)
+        assert shell.state["bookmarks"]["calls"]["replication_key_value"] == minute(30)
 
     @pytest.mark.parametrize("name", FAILURES)
-    def test_a_failed_run_fails_the_pipeline_and_leaves_the_state(
-        self, shell: Callable[[Sandbox], Shell], name: str
+    def test_a_failed_run_fails_the_pipeline_and_does_not_change_the_state(
+        self, new_shell: Callable[[Sandbox], Shell], name: str
     ) -> None:
         with Sandbox(a_call_per_minute(1, 20)) as api:
-            it = shell(api)
-            assert it.pipe() == 0
-            before = it.state
+            shell = new_shell(api)
+            assert shell.pipe() == 0
+            before = shell.state
             api.add(*a_call_per_minute(21, 30))
-            assert it.pipe(**FAILURES[name]) != 0
-            assert it.state == before
-            assert it.pipe() == 0
-        assert it.ids == set(ALL)
+            assert shell.pipe(**FAILURES[name]) != 0
+            assert shell.state == before
+            assert shell.pipe() == 0
+        assert shell.ids == set(ALL)
 
-    def test_a_failed_first_run_leaves_an_empty_state(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_a_failed_first_run_leaves_an_empty_state(self, new_shell: Callable[[Sandbox], Shell]) -> None:
         with Sandbox(a_call_per_minute()) as api:
-            it = shell(api)
-            assert it.pipe(TAP_TUPLE_AUTH_TOKEN="sk-tuple-wrong") == 1
-            assert it.state == {}
+            shell = new_shell(api)
+            assert shell.pipe(TAP_TUPLE_AUTH_TOKEN="sk-tuple-wrong") == 1
+            assert shell.state == {}
 
     @pytest.mark.parametrize("fault", [{"page": 1, "on": 2}, {"when": lambda r: r.query["since"] > minute(15)}])
-    def test_a_tap_that_fails_in_the_middle_leaves_the_state(
-        self, shell: Callable[[Sandbox], Shell], fault: dict[str, Any]
+    def test_a_tap_that_fails_midway_does_not_change_the_state(
+        self, new_shell: Callable[[Sandbox], Shell], fault: dict[str, Any]
     ) -> None:
         with Sandbox(a_call_per_minute(), faults=[Fault(status=401, **fault)]) as api:
-            it = shell(api)
-            assert it.pipe() == 1
-            assert it.state == {}
-            assert it.ids
-            assert it.pipe() == 0
-        assert it.ids == set(ALL)
-        assert it.state["bookmarks"]["calls"]["replication_key_value"] == minute(30)
+            shell = new_shell(api)
+            assert shell.pipe() == 1
+            assert shell.state == {}
+            assert shell.ids
+            assert shell.pipe() == 0
+        assert shell.ids == set(ALL)
+        assert shell.state["bookmarks"]["calls"]["replication_key_value"] == minute(30)
 
-    def test_a_run_without_a_state_leaves_the_state(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_a_target_that_prints_no_state_does_not_change_the_state(
+        self, new_shell: Callable[[Sandbox], Shell]
+    ) -> None:
         with Sandbox() as api:
-            it = shell(api)
-            (it.folder / "bin" / "target-jsonl").write_text("#!/bin/sh\nexec cat > /dev/null\n", "utf-8")
-            assert it.pipe() == 0
-            assert it.state == {}
+            shell = new_shell(api)
+            (shell.folder / "bin" / "target-jsonl").write_text("#!/bin/sh\nexec cat > /dev/null\n", "utf-8")
+            assert shell.pipe() == 0
+            assert shell.state == {}
 
 
 class TestOtherCommands:
     """The other blocks of the page."""
 
-    def test_each_block_is_tested(self) -> None:
+    def test_each_code_block_of_the_page_is_tested(self) -> None:
         assert {section for section, blocks in BLOCKS.items() if blocks} == {
             *("Run with a pipe", "Alert on failures", "Alert on stale data", "Logs", "Read a period again"),
         }
 
-    def test_the_lines_for_an_alert_say_why_the_run_failed(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_the_log_lines_for_an_alert_say_why_the_run_failed(self, new_shell: Callable[[Sandbox], Shell]) -> None:
         [script] = BLOCKS["Alert on failures"]
         with Sandbox() as api:
-            it = shell(api)
-            it.pipe(TAP_TUPLE_AUTH_TOKEN="sk-tuple-wrong")
-            output = it.run(script).stdout
+            shell = new_shell(api)
+            shell.pipe(TAP_TUPLE_AUTH_TOKEN="sk-tuple-wrong")
+            output = shell.run(script).stdout
         assert "Authentication failed (401)" in output.splitlines()[-1]
 
-    def test_the_log_of_a_test_is_detailed(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_the_log_of_a_connection_test_has_debug_lines(self, new_shell: Callable[[Sandbox], Shell]) -> None:
         [script] = BLOCKS["Logs"]
         with Sandbox() as api:
-            done = shell(api).run(script)
+            done = new_shell(api).run(script)
         assert done.returncode == 0
         assert "| DEBUG " in done.stderr
         assert "Connection test passed" in done.stderr
 
-    def test_a_period_is_read_again_without_the_state(self, shell: Callable[[Sandbox], Shell]) -> None:
+    def test_a_period_is_read_again_without_the_state(self, new_shell: Callable[[Sandbox], Shell]) -> None:
         [script] = BLOCKS["Read a period again"]
         days = (
             "2025-12-31T23:59:59.999Z",
@@ -191,15 +193,15 @@ class TestOtherCommands:
             "2026-02-01T00:00:00.000Z",
         )
         with Sandbox([{"id": number, "ended_at": day} for number, day in enumerate(days)]) as api:
-            it = shell(api)
-            assert it.pipe() == 0
-            before = it.state
-            (it.folder / "calls.jsonl").unlink()
-            assert it.run(script).returncode == 0
-        assert it.ids == {1, 2}
-        assert it.state == before
+            shell = new_shell(api)
+            assert shell.pipe() == 0
+            before = shell.state
+            (shell.folder / "calls.jsonl").unlink()
+            assert shell.run(script).returncode == 0
+        assert shell.ids == {1, 2}
+        assert shell.state == before
 
-    def test_the_query_returns_the_last_run(self) -> None:
+    def test_the_query_returns_the_time_of_the_last_run(self) -> None:
         [query] = BLOCKS["Alert on stale data"]
         with sqlite3.connect(":memory:") as database:
             database.execute("attach ':memory:' as tuple")

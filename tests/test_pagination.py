@@ -1,4 +1,4 @@
-"""Links lead to the next page of a query, and nowhere else."""
+"""A next link determines the page to request, but neither the window nor the host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SINCE, UNTIL = "since=2026-03-01T00%3A00%3A00.000Z", "until=2026-04-01T00%3A00%3
 WINDOW = {"since": "2026-03-01T00:00:00.000Z", "until": "2026-04-01T00:00:00.000Z"}
 
 
-def linking(link: str) -> Fault:
+def link_fault(link: str) -> Fault:
     """Return a fault that replaces the link of the first response."""
     return Fault(link=link)
 
@@ -36,7 +36,7 @@ def run_tap(api: Sandbox) -> Run:
     return ScheduledTap(api, CONFIG).run()
 
 
-class TestTheQueryOfALink:
+class TestLinkQuery:
     @pytest.mark.parametrize(
         "link",
         [
@@ -51,12 +51,12 @@ class TestTheQueryOfALink:
         ],
     )
     def test_a_next_link_is_followed_in_any_notation(self, link: str) -> None:
-        with Sandbox(CALLS, faults=[linking(link)]) as api:
+        with Sandbox(CALLS, faults=[link_fault(link)]) as api:
             run = run_tap(api)
             assert api.requests[1].query == {**api.requests[0].query, "page": "2"}
         assert run.ids() == sorted(ALL)
 
-    def test_several_link_headers_are_one(self) -> None:
+    def test_several_link_headers_are_combined(self) -> None:
         headers = {"Link": ['</api/v2/call_usage?page=1>; rel="prev"', '<?page=2>; rel="next"']}
         with Sandbox(CALLS, faults=[Fault(headers=headers)]) as api:
             run = run_tap(api)
@@ -91,7 +91,7 @@ class TestTheQueryOfALink:
         assert len(dict(pairs)) == len(pairs), "a parameter is sent twice"
 
 
-class TestTheHostOfALink:
+class TestLinkHost:
     @pytest.mark.parametrize(
         "target",
         [
@@ -107,7 +107,7 @@ class TestTheHostOfALink:
     def test_the_host_of_a_link_is_ignored(
         self, target: str, tap: InProcessTap, settings: Callable[..., dict[str, Any]]
     ) -> None:
-        with Sandbox(CALLS, faults=[linking(f"<{target}?page=2>; rel=next")]) as api:
+        with Sandbox(CALLS, faults=[link_fault(f"<{target}?page=2>; rel=next")]) as api:
             # A request to another host would arrive at the sandbox as its proxy.
             proxy = api.url.removesuffix("/api/v2")
             run = tap(settings(api, **CONFIG), env={"HTTP_PROXY": proxy, "HTTPS_PROXY": proxy, "NO_PROXY": "127.0.0.1"})
@@ -116,7 +116,7 @@ class TestTheHostOfALink:
         assert run.ids() == sorted(ALL)
         assert "secret-word" not in run.log
 
-    def test_another_server_receives_neither_the_token_nor_a_request(self) -> None:
+    def test_another_server_receives_no_request(self) -> None:
         headers: dict[str, str] = {}
         with Sandbox(CALLS) as other, Sandbox(CALLS, faults=[Fault(times=None, headers=headers)]) as api:
             headers["Link"] = f'<{other.url}/call_usage?page=2>; rel="next"'
@@ -125,8 +125,8 @@ class TestTheHostOfALink:
             assert len(api.requests) > 1
 
     @pytest.mark.parametrize("target", ["http://[broken?page=2", "file:///etc/passwd", ""])
-    def test_a_target_without_a_usable_query_is_ignored(self, target: str) -> None:
-        with Sandbox(CALLS, faults=[linking(f"<{target}>; rel=next")]) as api:
+    def test_a_target_without_a_valid_query_is_ignored(self, target: str) -> None:
+        with Sandbox(CALLS, faults=[link_fault(f"<{target}>; rel=next")]) as api:
             tap = ScheduledTap(api, CONFIG)
             tap.green_run()
             assert tap.ids == ALL

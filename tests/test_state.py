@@ -63,7 +63,7 @@ class TestFormat:
             assert list(instants) == sorted(set(instants))
             assert sum(counts) == 30
 
-    def test_a_state_follows_each_page_with_the_end_of_the_last_call_written(
+    def test_the_state_after_each_page_has_the_end_of_the_last_call_written(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         with Sandbox(a_call_per_minute(last=25)) as api:
@@ -143,22 +143,20 @@ class TestBookmark:
         self, tap: InProcessTap, settings: Settings, bookmark: str
     ) -> None:
         with Sandbox(CALLS[:4]) as api:
-            # Without a zone it is in UTC, in whatever zone the machine is.
+            # A bookmark without a time zone is in UTC, whatever the time zone of the machine.
             run = tap(settings(api, lookback_window=0), state=a_state(bookmark), env={"TZ": "EST5"})
             assert api.requests[0].query["since"] == format_timestamp(parse_timestamp(bookmark))
         assert run.ids() == [4]
         assert run.bookmark() == "2024-03-04T10:00:00.438Z"
 
-    def test_one_that_sorts_the_other_way_as_a_string_is_not_moved_back(
-        self, tap: InProcessTap, settings: Settings
-    ) -> None:
+    def test_bookmarks_are_compared_as_instants_and_not_as_strings(self, tap: InProcessTap, settings: Settings) -> None:
         with Sandbox(CALLS[:4]) as api:
             run = tap(settings(api, lookback_window=86400), state=a_state("2024-03-04T09:00:00.438-02:00"))
         assert run.ids() == [4]
         assert run.bookmark() == "2024-03-04T11:00:00.438Z"
 
     @pytest.mark.parametrize("empty", [{}, {"bookmarks": {}}, {"bookmarks": {"calls": {}}}])
-    def test_without_one_a_run_begins_at_the_beginning(
+    def test_without_a_bookmark_a_run_starts_from_the_beginning(
         self, tap: InProcessTap, settings: Settings, empty: dict[str, Any]
     ) -> None:
         with Sandbox(CALLS[:1]) as api:
@@ -166,7 +164,7 @@ class TestBookmark:
         assert run.ids() == [1]
         assert run.bookmark() == "2024-03-01T10:00:00.438Z"
 
-    def test_a_run_that_fails_on_page_9_is_continued_on_page_9(self) -> None:
+    def test_a_run_that_fails_on_page_9_resumes_on_page_9(self) -> None:
         with Sandbox(CALLS, faults=[Fault(on=9, status=403)]) as api:
             tap = ScheduledTap(api, {"page_size": 2, "lookback_window": 0})
             failed = tap.run()
@@ -178,9 +176,9 @@ class TestBookmark:
 
 
 class TestOrchestrators:
-    """What orchestrators do to a state between runs."""
+    """Changes that orchestrators make to a state between runs."""
 
-    def test_a_state_survives_meltanos_merge_into_the_one_before(self) -> None:
+    def test_a_state_survives_meltanos_merge_into_the_previous_state(self) -> None:
         with Sandbox(CALLS) as api:
             tap = ScheduledTap(api, {"page_size": 5})
             tap.green_run(end_date="2024-03-10")
@@ -205,7 +203,7 @@ class TestOrchestrators:
             tap.green_run()
             assert tap.ids >= {*range(1, 25), 99}
 
-    def test_a_state_with_other_key_order_and_white_space_is_accepted(
+    def test_a_state_with_a_different_key_order_and_white_space_is_accepted(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -218,7 +216,7 @@ class TestOrchestrators:
             "comparisons": 0,
         }
 
-    def test_the_sdks_notes_in_a_state_are_not_kept(self, tap: InProcessTap, settings: Settings) -> None:
+    def test_fields_that_the_sdk_added_to_a_state_are_removed(self, tap: InProcessTap, settings: Settings) -> None:
         state = a_state("2024-03-01T10:00:00.438Z")
         state["bookmarks"]["calls"] |= {
             "starting_replication_value": "2024-03-01T10:00:00.438Z",
@@ -229,7 +227,7 @@ class TestOrchestrators:
             run = tap(settings(api), state=state)
         assert set(run.state["bookmarks"]["calls"]) == set(run.state["bookmarks"]["call_participations"])
 
-    def test_other_streams_in_a_state_are_kept_as_they_are(self, tap: InProcessTap, settings: Settings) -> None:
+    def test_other_streams_in_a_state_are_not_changed(self, tap: InProcessTap, settings: Settings) -> None:
         other = {"replication_key": "left_at", "replication_key_value": "2024-03-02T00:00:00.000Z"}
         state = {"bookmarks": {"something_else": other, **a_state("2024-03-01T10:00:00.438Z")["bookmarks"]}}
         with Sandbox(CALLS[:4]) as api:
@@ -237,7 +235,7 @@ class TestOrchestrators:
         assert run.state["bookmarks"]["something_else"] == other
 
     @pytest.mark.parametrize("stream", ["calls", "call_participations"])
-    def test_an_entry_that_is_missing_makes_that_stream_read_everything(self, stream: str) -> None:
+    def test_a_stream_without_an_entry_in_the_state_reads_everything(self, stream: str) -> None:
         stored = a_call_per_minute(participations=1)
         with Sandbox(stored) as api:
             tap = ScheduledTap(api, {"lookback_window": 0})
@@ -249,7 +247,7 @@ class TestOrchestrators:
             stream: 30,
         }
 
-    def test_counts_that_are_removed_are_adopted_from_the_totals(self) -> None:
+    def test_counts_that_were_removed_are_taken_from_the_totals(self) -> None:
         with Sandbox(CALLS) as api:
             tap = ScheduledTap(api)
             tap.green_run()
@@ -329,16 +327,16 @@ class TestInvalidCounts:
 
 
 class TestSize:
-    """The size of the state after many runs, without the requests of these runs."""
+    """The size of the state after many runs, which are simulated without requests."""
 
     @pytest.mark.parametrize(
         ("weeks", "days", "hours", "lookback_window"),
         [(420, 700, 900, 3600), (0, 500, 300, 0), (0, 500, 300, 3 * 86400), (0, 800, 300, 365 * 86400)],
     )
-    def test_ten_years_of_runs_take_at_most_4_kb_per_stream(
+    def test_the_state_takes_at_most_4_kb_per_stream_after_ten_years(
         self, weeks: int, days: int, hours: int, lookback_window: int
     ) -> None:
-        # Earlier runs are rarer, as their spans are merged in any case.
+        # Earlier runs are less frequent, as their spans are merged in any case.
         rng = random.Random(days)  # noqa: S311 - not for security
         now = datetime(2016, 1, 1, tzinfo=timezone.utc)
         entry: dict[str, Any] = {}
@@ -362,7 +360,7 @@ class TestSize:
             bookmark = entry.get("replication_key_value", "")
         assert sum(count for _, count in entry["call_counts"]) == len(ended_at)
 
-    def test_an_entry_is_not_changed_by_reading_it(self) -> None:
+    def test_reading_an_entry_does_not_change_it(self) -> None:
         entry = copy.deepcopy(fixture("state-0.2.0.json")["bookmarks"]["calls"])
         StreamState(entry, "ended_at").counts(3600, Window(EPOCH, datetime(2027, 1, 1, tzinfo=timezone.utc)))
         assert entry == fixture("state-0.2.0.json")["bookmarks"]["calls"]

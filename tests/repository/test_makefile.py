@@ -1,4 +1,4 @@
-"""The verbs of the Makefile that change the checkout."""
+"""The Makefile target that deletes files from the checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The structure of the package: imports point one way, and each file is small and has a name of its own."""
+"""The structure of the package: imports point one way, and each file is short and has a unique name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MAX_MODULES = 22
 MAX_LINES = 3401
 MAX_LINES_PER_MODULE = 220
 API = "tap_tuple.api"
-WHAT_THE_API_MAY_IMPORT = {API, "tap_tuple.exceptions", "tap_tuple.timestamps"}
-WHAT_THE_API_MAY_IMPORT_OF_THE_SDK = {"singer_sdk.pagination", "singer_sdk.authenticators"}
+API_IMPORTS = {API, "tap_tuple.exceptions", "tap_tuple.timestamps"}
+API_IMPORTS_FROM_THE_SDK = {"singer_sdk.pagination", "singer_sdk.authenticators"}
 
 
 def module_name(path: Path) -> str:
@@ -28,7 +28,7 @@ CORE = {name: path for name, path in SOURCES.items() if name.split(".")[1:2] not
 
 
 def imports(name: str) -> set[str]:
-    """Return what a module imports, imports within functions and for type checking included."""
+    """Return the modules that a module imports, including imports in functions and for type checking."""
     found: set[str] = set()
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
@@ -45,7 +45,7 @@ def lines(path: Path) -> int:
     return len(path.read_text("utf-8").splitlines())
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def test_there_are_no_import_cycles() -> None:
     graph = {name: {other for other in imports(name) if other in SOURCES} for name in SOURCES}
     try:
         TopologicalSorter(graph).prepare()
@@ -54,11 +54,11 @@ def test_no_module_imports_itself_through_others() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in SOURCES if name.startswith(API)])
-def test_the_api_client_imports_nothing_of_singer(name: str) -> None:
+def test_the_api_client_imports_only_pagination_and_authenticators_from_the_sdk(name: str) -> None:
     own = {other for other in imports(name) if other.partition(".")[0] == "tap_tuple"}
-    allowed = {other for other in own if other in WHAT_THE_API_MAY_IMPORT or other.startswith(f"{API}.")}
+    allowed = {other for other in own if other in API_IMPORTS or other.startswith(f"{API}.")}
     assert own == allowed
-    assert {other for other in imports(name) if other.startswith("singer")} <= WHAT_THE_API_MAY_IMPORT_OF_THE_SDK
+    assert {other for other in imports(name) if other.startswith("singer")} <= API_IMPORTS_FROM_THE_SDK
 
 
 @pytest.mark.parametrize("part", ["airbyte", "sandbox"])
@@ -66,7 +66,7 @@ def test_the_core_imports_neither_airbyte_nor_the_sandbox(part: str) -> None:
     assert [name for name in CORE if any(other.startswith(f"tap_tuple.{part}") for other in imports(name))] == []
 
 
-def test_the_sandbox_imports_nothing_of_the_tap() -> None:
+def test_the_sandbox_imports_nothing_from_the_tap() -> None:
     for name in SOURCES:
         if name.startswith("tap_tuple.sandbox"):
             own = {other for other in imports(name) if other.partition(".")[0] == "tap_tuple"}
@@ -83,14 +83,14 @@ def test_no_two_classes_have_the_same_name() -> None:
     assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_the_core_has_few_modules() -> None:
+def test_the_core_has_no_more_modules_than_the_limit() -> None:
     assert len([path for path in CORE.values() if not path.stem.startswith("__")]) <= MAX_MODULES
 
 
-def test_the_core_is_short() -> None:
+def test_the_core_has_no_more_lines_than_the_limit() -> None:
     assert sum(map(lines, CORE.values())) <= MAX_LINES
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_no_module_is_long(name: str) -> None:
+def test_no_module_has_more_lines_than_the_limit(name: str) -> None:
     assert lines(SOURCES[name]) <= MAX_LINES_PER_MODULE
