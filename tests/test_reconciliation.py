@@ -546,7 +546,7 @@ class TestStartAndEndDate:
             tap.green_run(end_date=ago(end))
             assert 1000 in tap.ids
 
-    def test_late_calls_are_found_after_a_run_with_end_date_before_the_bookmark(self) -> None:
+    def test_a_run_with_end_date_before_the_bookmark_leaves_later_calls_to_the_next_run(self) -> None:
         with Sandbox(history()) as api:
             tap = synced_tap(api)
             api.add(*late(timedelta(days=500), timedelta(days=100)))
