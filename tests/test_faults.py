@@ -1,4 +1,4 @@
-"""Failures of the API, the network and the proxy: retried where that may help, otherwise one line and exit code 1."""
+"""Temporary failures of the API, the network and the proxy are retried; others end the run with a one-line error."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ BOTH_ADDRESSES = "Check `api_url`. Tuple documents https://app.tuple.app/api/v2,
 
 
 def after_first_page(request: Received) -> bool:
-    """Whether a request is for the calls after the first ten."""
+    """Return whether a request is for the calls after the first ten."""
     return request.query["since"] >= minute(9)
 
 
-def an_api(**fault: Any) -> Sandbox:
+def failing_api(**fault: Any) -> Sandbox:
     """Return a sandbox with 30 calls in which requests fail after the first page of ten."""
     return Sandbox(a_call_per_minute(), faults=[Fault(**{"when": after_first_page, "times": None, **fault})])
 
@@ -52,7 +52,7 @@ def retry_warnings(log: str) -> list[str]:
     return [line.split("|", 3)[3].strip() for line in log.splitlines() if ". Retrying in " in line]
 
 
-def failed(run: Run) -> str:
+def assert_failed(run: Run) -> str:
     """Assert that a run failed with one line, and return it."""
     assert run.exit_code == 1, run.log
     assert len(run.errors) == 1, run.log
@@ -61,7 +61,7 @@ def failed(run: Run) -> str:
     return run.errors[0]
 
 
-def at(url: str) -> Any:
+def api_at(url: str) -> Any:
     return SimpleNamespace(url=url)
 
 
@@ -83,13 +83,13 @@ TEMPORARY: dict[str, tuple[dict[str, Any], str]] = {
     "closed": ({"connection": "close"}, "Cannot connect to http://127.0.0.1"),
     "cut short": ({"connection": "cut"}, "Connection closed before the response was complete"),
     "stalled": ({"connection": "stall"}, " timed out"),
-    "a byte now and then": ({"connection": "drip"}, " timed out"),
+    "one byte at a time": ({"connection": "drip"}, " timed out"),
     "slow": ({"delay_seconds": 3}, " timed out"),
     "truncated JSON": ({"body": lambda content: content[: len(content) // 2]}, "truncated JSON"),
     "truncated object": (body(b'{"error": "alice@exam'), "truncated JSON"),
     "HTML": (body(b"<html>alice@example.com</html>"), "an HTML or XML page"),
     "text": (body(b"alice@example.com is at lunch"), "invalid JSON"),
-    "nothing": (body(b""), "an empty body"),
+    "empty body": (body(b""), "an empty body"),
     "null": (body(b"null"), "null (JSON)"),
     "object": (body(b'{"calls": []}'), "an object (JSON)"),
     "string": (body(b'"alice@example.com"'), "a string (JSON)"),
@@ -100,41 +100,41 @@ TEMPORARY: dict[str, tuple[dict[str, Any], str]] = {
     "array with a null": (body(b"[null]"), "an array of other values"),
     "two arrays": (body(b"[][]"), "invalid JSON"),
     "invalid UTF-8": (body(b'[{"id": 1, "ended_at": "\xff"}]'), "Expected a JSON array of calls"),
-    "deep": (body(b"[" * 100_000), "Expected a JSON array of calls"),
+    "deeply nested": (body(b"[" * 100_000), "Expected a JSON array of calls"),
     "invalid gzip": (body(b"[]", **{"Content-Encoding": "gzip"}), "The response could not be decompressed"),
 }
 
 
 @pytest.mark.usefixtures("_short_waits")
 class TestTemporaryFailures:
-    """What a retry may help against."""
+    """Failures that are retried."""
 
     @pytest.mark.parametrize("name", TEMPORARY)
-    def test_a_failure_that_passes_is_retried(self, name: str, tap: TapRunner, settings: Settings) -> None:
+    def test_a_temporary_failure_is_retried(self, name: str, tap: TapRunner, settings: Settings) -> None:
         fault, cause = TEMPORARY[name]
-        with an_api(times=2, **fault) as api:
+        with failing_api(times=2, **fault) as api:
             run = tap(settings(api, page_size=10, request_timeout=1))
         assert run.exit_code == 0, run.log
         assert run.ids() == ALL
         assert run.errors == []
         assert [cause in warning for warning in retry_warnings(run.log)] == [True, True]
 
-    @pytest.mark.parametrize("name", sorted(TEMPORARY.keys() - {"stalled", "a byte now and then"}))
-    def test_a_failure_that_does_not_pass_ends_the_run_with_its_state(
+    @pytest.mark.parametrize("name", sorted(TEMPORARY.keys() - {"stalled", "one byte at a time"}))
+    def test_a_failure_that_persists_ends_the_run_with_the_last_state(
         self, name: str, tap: TapRunner, settings: Settings
     ) -> None:
         fault, cause = TEMPORARY[name]
-        with an_api(**fault) as api:
+        with failing_api(**fault) as api:
             run = tap(settings(api, page_size=10, request_timeout=1))
-        error = failed(run)
+        error = assert_failed(run)
         assert cause in error
         assert NO_DATA_LOST in error
         assert run.ids() == ALL[:10]
         assert run.bookmark() == minute(10)
         assert "@" not in run.log
 
-    def test_nine_rate_limit_errors_in_a_row_are_waited_out(self, tap: TapRunner, settings: Settings) -> None:
-        with an_api(times=9, status=429) as api:
+    def test_nine_consecutive_rate_limit_errors_are_retried(self, tap: TapRunner, settings: Settings) -> None:
+        with failing_api(times=9, status=429) as api:
             run = tap(settings(api, page_size=10))
         assert run.exit_code == 0
         assert run.ids() == ALL
@@ -152,14 +152,14 @@ class TestTemporaryFailures:
     def test_a_page_that_no_longer_exists_is_requested_by_time_instead(
         self, tap: TapRunner, settings: Settings, status: int
     ) -> None:
-        with an_api(times=1, status=status) as api:
+        with failing_api(times=1, status=status) as api:
             run = tap(settings(api, page_size=10))
         assert run.exit_code == 0, run.log
         assert run.ids() == ALL
 
-    def test_a_page_that_never_exists_is_named(self, tap: TapRunner, settings: Settings) -> None:
-        with an_api(status=404) as api:
-            error = failed(tap(settings(api, page_size=10)))
+    def test_the_error_for_a_page_that_never_exists_names_the_page(self, tap: TapRunner, settings: Settings) -> None:
+        with failing_api(status=404) as api:
+            error = assert_failed(tap(settings(api, page_size=10)))
             assert len(api.requests) < 20
         assert "status 404" in error
         assert "page: since=" in error
@@ -178,7 +178,7 @@ class TestWaits:
         assert 2 <= third - second < 4
 
     @pytest.mark.parametrize("status", [429, 503])
-    def test_retry_after_in_seconds_is_obeyed(self, status: int, tap: TapRunner, settings: Settings) -> None:
+    def test_retry_after_in_seconds_is_respected(self, status: int, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(faults=[Fault(status=status, headers={"Retry-After": "2"})]) as api:
             run = tap(settings(api))
             first, second, *_ = (request.arrived_at for request in api.requests)
@@ -186,7 +186,7 @@ class TestWaits:
         assert 2 <= second - first < 4
         assert re.search(rf"{status}.*Retrying in [23] s", retry_warnings(run.log)[0])
 
-    def test_retry_after_as_a_date_is_obeyed(self, tap: TapRunner, settings: Settings) -> None:
+    def test_retry_after_as_a_date_is_respected(self, tap: TapRunner, settings: Settings) -> None:
         due = int(time.time()) + 3
         with Sandbox(faults=[Fault(status=429, headers={"Retry-After": formatdate(due, usegmt=True)})]) as api:
             run = tap(settings(api))
@@ -195,7 +195,7 @@ class TestWaits:
         assert -0.05 <= arrived - due < 2
 
     @pytest.mark.parametrize("value", [None, "0", "-5", "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "٣"])
-    def test_without_a_valid_retry_after_a_whole_minute_passes(
+    def test_without_a_valid_retry_after_the_tap_waits_a_whole_minute(
         self, value: str | None, tap_process: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         headers = {"Retry-After": value and value.encode().decode("latin-1")}
@@ -215,9 +215,9 @@ class TestWaits:
     ) -> None:
         seconds = 3600 if retry_after == "in an hour" else int(retry_after)
         value = formatdate(time.time() + seconds, usegmt=True) if retry_after == "in an hour" else retry_after
-        with an_api(status=429, headers={"Retry-After": value}) as api:
+        with failing_api(status=429, headers={"Retry-After": value}) as api:
             run = tap(settings(api, page_size=10))
-        error = failed(run)
+        error = assert_failed(run)
         assert "Rate limit exceeded (429); the wait in `Retry-After` is too long" in error
         when = re.search(r"Do not run again before (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC\.", error)
         assert when
@@ -227,14 +227,14 @@ class TestWaits:
 
     def test_a_retry_after_above_two_minutes_fails_at_once(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(faults=[Fault(status=503, headers={"Retry-After": "200"})]) as api:
-            error = failed(tap(settings(api)))
+            error = assert_failed(tap(settings(api)))
             assert len(api.requests) == 1
         assert "Server error (503)" in error
         assert "Do not run again before" in error
 
 
 class Clock:
-    """A clock that only moves when it is told to."""
+    """A clock that only the test moves forward."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -254,19 +254,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 RATE_LIMITED = RetriableError("rate limited", "Wait.", rate_limited=True)
 FAILED = RetriableError("failed", "Wait.")
 JITTER_SECONDS = 1.0
-"""The most that is added to a wait."""
+"""The maximum that is added to a wait."""
 
 
 def waits_of(
     limits: RetryLimits, clock: Clock, failures: Iterable[RetriableError], request_seconds: float = 0.1
 ) -> tuple[list[float], str]:
-    """Return the waits until the retries end, and the error; each failure takes its time, each wait its jitter."""
-    time_left = Retries(limits)
+    """Return the waits until the retries end, and the error. Requests and the maximum jitter move the clock forward."""
+    attempts = Retries(limits)
     waits: list[float] = []
-    generator = time_left.waits()
+    generator = attempts.waits()
     next(generator)
     for failure in failures:
-        assert time_left.left_seconds() > 0
+        assert attempts.left_seconds() > 0
         clock.now += request_seconds
         try:
             waits.append(generator.send(failure))
@@ -308,7 +308,7 @@ class TestTimeLimits:
 
     @pytest.mark.parametrize("request_seconds", [0.01, 5.0, 20.0])
     @pytest.mark.parametrize("limits", [RUN_LIMITS, TEST_LIMITS])
-    def test_other_failures_are_retried_for_two_minutes_or_half_a_minute_with_test(
+    def test_other_failures_are_retried_for_two_minutes_or_half_a_minute_in_a_connection_test(
         self, limits: RetryLimits, request_seconds: float, clock: Clock
     ) -> None:
         start = clock.now
@@ -322,20 +322,20 @@ class TestTimeLimits:
         assert max(waits) <= 30
         assert f"gave up after {clock.now - start:.0f} s of retries" in error
 
-    def test_time_spent_on_the_rate_limit_does_not_count_as_failure(self, clock: Clock) -> None:
+    def test_rate_limit_waits_do_not_count_towards_the_limit_for_other_failures(self, clock: Clock) -> None:
         waits, error = waits_of(RUN_LIMITS, clock, itertools.chain([RATE_LIMITED] * 5, itertools.repeat(FAILED)))
         assert waits[5:7] == [1, 2]
         assert sum(waits) > 5 * 61 + 60
-        # The time of the error is that of the failures alone.
+        # The time in the error does not include the waits for the rate limit.
         assert float(re.findall(r"gave up after (\d+) s", error)[0]) <= 122
 
-    def test_many_short_rate_limit_waits_do_not_count_either(self, clock: Clock) -> None:
+    def test_many_short_rate_limit_waits_do_not_count_towards_that_limit_either(self, clock: Clock) -> None:
         error = RetriableError("limited", "Wait.", rate_limited=True, retry_after_seconds=1)
         waits, _ = waits_of(RUN_LIMITS, clock, itertools.chain([error] * 200, itertools.repeat(FAILED)))
         assert waits[200:202] == [1, 2]
 
     @pytest.mark.parametrize("retry_after_seconds", [20.0, 29.0, 29.85])
-    def test_a_wait_by_retry_after_leaves_time_for_another_attempt(
+    def test_a_wait_for_retry_after_leaves_time_for_another_attempt(
         self, retry_after_seconds: float, clock: Clock
     ) -> None:
         error = RetriableError("failed", "Wait.", retry_after_seconds=retry_after_seconds)
@@ -380,7 +380,7 @@ PERMANENT: dict[int, list[str]] = {
 
 @pytest.mark.usefixtures("_short_waits")
 class TestPermanentFailures:
-    """What no retry helps against."""
+    """Failures that are not retried."""
 
     @pytest.mark.parametrize("status", PERMANENT)
     def test_a_permanent_failure_fails_at_once_with_the_remedy(
@@ -388,37 +388,41 @@ class TestPermanentFailures:
     ) -> None:
         headers = {"Location": "https://user:secret@elsewhere.example/api/v3/call_usage?secret=1"}
         with Sandbox(a_call_per_minute(), faults=[Fault(times=None, status=status, headers=headers)]) as api:
-            error = failed(run := tap(settings(api)))
+            error = assert_failed(run := tap(settings(api)))
             assert len(api.requests) == 1
         for text in PERMANENT[status]:
             assert text in error
         assert "secret" not in run.log
 
     @pytest.mark.parametrize("status", [401, 403, 418, 307])
-    def test_what_was_read_before_is_kept(self, status: int, tap: TapRunner, settings: Settings) -> None:
-        with an_api(status=status, headers={"Location": "/elsewhere"}) as api:
-            failed(run := tap(settings(api, page_size=10)))
+    def test_calls_read_before_a_permanent_failure_are_kept(
+        self, status: int, tap: TapRunner, settings: Settings
+    ) -> None:
+        with failing_api(status=status, headers={"Location": "/elsewhere"}) as api:
+            assert_failed(run := tap(settings(api, page_size=10)))
         assert run.ids() == ALL[:10]
         assert run.bookmark() == minute(10)
 
-    def test_a_wrong_address_is_named_with_the_documented_ones(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_a_wrong_address_names_it_and_the_documented_ones(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
         with Sandbox() as api:
             wrong = api.url.replace("/v2", "/v3")
-            error = failed(tap(settings(api, api_url=wrong)))
+            error = assert_failed(tap(settings(api, api_url=wrong)))
         assert f"Not found (404): no usage API at {wrong}. {BOTH_ADDRESSES}" in error
 
-    def test_an_unknown_token_is_named_by_its_setting(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_an_invalid_token_names_the_setting(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(token="sk-tuple-another") as api:
-            error = failed(run := tap(settings(api)))
+            error = assert_failed(run := tap(settings(api)))
             assert [request.status for request in api.requests] == [401]
         assert TOKEN_HELP in error
         assert TOKEN not in run.log
 
-    def test_a_rejected_time_range_is_named_as_it_was_sent(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_a_rejected_time_range_shows_it_as_sent(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(faults=[Fault(status=422)]) as api:
             run = tap(settings(api, start_date="2026-03-01", end_date="2026-03-31T12:00:00+02:00"))
             assert len(api.requests) == 1
-        error = failed(run)
+        error = assert_failed(run)
         assert "rejected the time range since=2026-03-01T00:00:00.000Z until=2026-03-31T10:00:00.000Z (422)" in error
         assert "`start_date`" in error
 
@@ -430,8 +434,8 @@ INVALID_KEYS: dict[str, tuple[Callable[[dict[str, Any]], Any], list[str]]] = {
     "no ended_at": (lambda call: call.pop("ended_at"), ["Invalid call 13", "`ended_at`"]),
     "null ended_at": (lambda call: call.update(ended_at=None), ["Invalid call 13", "$.ended_at"]),
     "number ended_at": (lambda call: call.update(ended_at=1773532800), ["Invalid call 13", "$.ended_at"]),
-    "no datetime": (lambda call: call.update(ended_at="yesterday"), ["Invalid call 13", "`ended_at`"]),
-    "no zone": (lambda call: call.update(ended_at="2026-03-15T00:13:00"), ["Invalid call 13", "`ended_at`"]),
+    "not a datetime": (lambda call: call.update(ended_at="yesterday"), ["Invalid call 13", "`ended_at`"]),
+    "no time zone": (lambda call: call.update(ended_at="2026-03-15T00:13:00"), ["Invalid call 13", "`ended_at`"]),
     "unknown field": (lambda call: call.update(id=None, new="alice@example.com"), ["without a valid `id`"]),
 }
 
@@ -450,7 +454,7 @@ class TestInvalidCalls:
             return page
 
         with Sandbox(a_call_per_minute(), faults=[Fault(times=None, calls=damaged)]) as api:
-            error = failed(run := tap(settings(api, page_size=10)))
+            error = assert_failed(run := tap(settings(api, page_size=10)))
             assert len(api.requests) == 2
         for text in texts:
             assert text in error
@@ -461,14 +465,14 @@ class TestInvalidCalls:
 
 
 class TestUnreachable:
-    """An API that is not there."""
+    """An API that cannot be reached."""
 
     def test_an_api_that_is_not_reachable_yet_is_retried(
         self, tap_process: TapRunner, settings: Settings, tmp_path: Path
     ) -> None:
         port = unused_port()
         url = f"http://127.0.0.1:{port}/api/v2"
-        with running(tap_process, settings(at(url)), tmp_path) as process:
+        with running(tap_process, settings(api_at(url)), tmp_path) as process:
             process.read()
             process.until(lambda: retry_warnings(process.log))
             with Sandbox(a_call_per_minute(), port=port):
@@ -478,16 +482,18 @@ class TestUnreachable:
         assert retry_warnings(run.log)[0].startswith(f"Cannot connect to {url}. Retrying in ")
 
     @pytest.mark.usefixtures("_short_waits")
-    def test_an_unreachable_api_is_named_with_the_documented_addresses(
+    def test_the_error_for_an_unreachable_api_names_the_documented_addresses(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         url = f"http://127.0.0.1:{unused_port()}/api/v2"
-        error = failed(tap(settings(at(url))))
+        error = assert_failed(tap(settings(api_at(url))))
         assert f"Cannot connect to {url}; " in error
         assert BOTH_ADDRESSES in error
 
     @pytest.mark.usefixtures("_short_waits")
-    def test_a_server_that_does_not_respond_in_http_is_named(self, tap: TapRunner, settings: Settings) -> None:
+    def test_the_error_for_a_server_that_does_not_speak_http_names_its_address(
+        self, tap: TapRunner, settings: Settings
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
 
             def greet() -> None:
@@ -500,19 +506,19 @@ class TestUnreachable:
             greeter = threading.Thread(target=greet, daemon=True)
             greeter.start()
             url = f"http://127.0.0.1:{other.getsockname()[1]}/api/v2"
-            assert f"Cannot connect to {url}; " in failed(tap(settings(at(url), request_timeout=2)))
+            assert f"Cannot connect to {url}; " in assert_failed(tap(settings(api_at(url), request_timeout=2)))
             greeter.join()
 
 
 @pytest.mark.usefixtures("_short_waits")
 class TestTls:
-    """Certificates."""
+    """TLS certificates."""
 
     def test_certificates_in_requests_ca_bundle_are_trusted(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:
-            # The API behind it writes its links with `http`.
+            # The links of the API behind it begin with `http`.
             url = f"https://localhost:{front.port}/api/v2"
-            run = tap(settings(at(url), page_size=10), env=trusting_environment(tap.folder))
+            run = tap(settings(api_at(url), page_size=10), env=trusting_environment(tap.folder))
         assert run.exit_code == 0, run.log
         assert run.ids() == ALL
 
@@ -536,7 +542,7 @@ class TestTls:
         )
         with Sandbox() as api, Tunnel(port_of(api), tls=True, certificate=issued) as front:
             url = f"https://localhost:{front.port}/api/v2"
-            error = failed(run := tap(settings(at(url)), env=env))
+            error = assert_failed(run := tap(settings(api_at(url)), env=env))
             assert api.requests == []
             assert not front.seen
         assert f"TLS certificate verification failed for {url}: " in error
@@ -546,7 +552,7 @@ class TestTls:
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     @pytest.mark.parametrize("kind", ["missing", "empty", "binary", "text"])
-    def test_a_bundle_that_is_not_one_fails_at_once(
+    def test_an_invalid_certificate_bundle_fails_at_once(
         self, tap: TapRunner, settings: Settings, variable: str, kind: str
     ) -> None:
         path = tap.folder / kind
@@ -554,22 +560,22 @@ class TestTls:
             path.write_bytes({"empty": b"", "binary": b"\xff\x00", "text": b"hello"}[kind])
         env = {"REQUESTS_CA_BUNDLE": "", variable: str(path), "NO_PROXY": "*"}
         with Sandbox() as api, Tunnel(port_of(api), tls=True) as front:
-            error = failed(tap(settings(at(f"https://localhost:{front.port}/api/v2")), env=env))
+            error = assert_failed(tap(settings(api_at(f"https://localhost:{front.port}/api/v2")), env=env))
             assert api.requests == []
         assert f"Cannot read the TLS certificates in {variable}." in error
 
 
 @pytest.mark.usefixtures("_short_waits")
 class TestProxies:
-    """Proxies, as users of `requests` expect them."""
+    """Proxies, which work as in other programs that use `requests`."""
 
     def test_a_proxy_tunnels_the_connection_and_sees_neither_token_nor_calls(
         self, tap: TapRunner, settings: Settings
     ) -> None:
-        with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:  # noqa: SIM117 - a proxy of it
+        with Sandbox(a_call_per_minute()) as api, Tunnel(port_of(api), tls=True) as front:  # noqa: SIM117 - the proxy needs its port
             with Tunnel(front.port, tls=False) as proxy:
                 env = {**trusting_environment(tap.folder), "HTTPS_PROXY": proxy.proxy_url}
-                run = tap(settings(at("https://api.example.com/api/v2"), page_size=10), env=env)
+                run = tap(settings(api_at("https://api.example.com/api/v2"), page_size=10), env=env)
                 assert {head.split(b" HTTP/")[0] for head in proxy.connects} == {b"CONNECT api.example.com:443"}
                 assert TOKEN.encode() not in b"".join(proxy.connects) + proxy.seen
         assert run.exit_code == 0, run.log
@@ -588,17 +594,17 @@ class TestProxies:
     ) -> None:
         with Tunnel(None, tls=False, status=status) as proxy:
             env = {variable: proxy.proxy_url, "NO_PROXY": "", "no_proxy": ""}
-            error = failed(run := tap(settings(at("https://api.example.com/api/v2")), env=env))
+            error = assert_failed(run := tap(settings(api_at("https://api.example.com/api/v2")), env=env))
             assert len(proxy.connects) == 1
             assert TOKEN.encode() not in proxy.connects[0]
         assert cause in error
         assert f"in {variable}" in error
         assert retry_warnings(run.log) == []
 
-    def test_a_proxy_that_is_overloaded_is_retried(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_connection_to_an_overloaded_proxy_is_retried(self, tap: TapRunner, settings: Settings) -> None:
         with Tunnel(None, tls=False, status="503 Service Unavailable") as proxy:
             env = {"HTTPS_PROXY": proxy.proxy_url, "NO_PROXY": "", "no_proxy": ""}
-            error = failed(tap(settings(at("https://api.example.com/api/v2")), env=env))
+            error = assert_failed(tap(settings(api_at("https://api.example.com/api/v2")), env=env))
             assert len(proxy.connects) == 3
         assert "Cannot connect to the proxy" in error
         assert "HTTPS_PROXY" in error
@@ -618,20 +624,20 @@ class TestProxies:
             ),
         ],
     )
-    def test_a_proxy_that_cannot_work_fails_at_once_with_the_name_of_its_variable(
+    def test_an_invalid_proxy_fails_at_once_with_the_name_of_its_variable(
         self, tap: TapRunner, settings: Settings, url: str
     ) -> None:
         env = {"HTTPS_PROXY": url, "NO_PROXY": "", "no_proxy": ""}
-        error = failed(run := tap(settings(at("https://api.example.com/api/v2")), env=env))
+        error = assert_failed(run := tap(settings(api_at("https://api.example.com/api/v2")), env=env))
         assert "HTTPS_PROXY" in error
         assert "secret" not in run.log
         assert retry_warnings(run.log) == []
         assert ('pip install "requests[socks]"' in error) == url.startswith("socks")
 
-    def test_http_proxy_gets_requests_for_http_addresses(self, tap: TapRunner, settings: Settings) -> None:
+    def test_http_proxy_receives_requests_for_http_addresses(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox() as proxy:
             env = {"HTTP_PROXY": proxy.url.removesuffix("/api/v2"), "NO_PROXY": "", "no_proxy": ""}
-            run = tap(settings(at("http://127.0.0.1:1/api/v2")), env=env)
+            run = tap(settings(api_at("http://127.0.0.1:1/api/v2")), env=env)
             targets = {request.raw_target.partition("?")[0] for request in proxy.requests}
         assert targets == {"http://127.0.0.1:1/api/v2/call_usage"}
         assert run.exit_code == 1
@@ -642,7 +648,7 @@ class TestProxies:
             assert len(api.requests) == 1
         assert run.exit_code == 0
 
-    def test_the_default_address_behind_a_proxy_is_tuples(self, tap: TapRunner) -> None:
+    def test_the_default_address_works_through_a_proxy(self, tap: TapRunner) -> None:
         with Sandbox(a_call_per_minute()) as api, tuple_hosts(api, tap.folder) as env:
             run = tap({"auth_token": TOKEN}, env=env)
             assert {request.headers["host"] for request in api.requests} == {"app.tuple.app"}

@@ -1,4 +1,4 @@
-"""The sandbox follows the contract of the API, except where a fault says otherwise."""
+"""The sandbox behaves as the API is documented, except for configured faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TIMEOUT_SECONDS = 10
 
 
 def call(number: int, ended_at: Any = None) -> dict[str, Any]:
-    """A call that ended `number` minutes after midnight."""
+    """Return a call that ended `number` minutes after midnight."""
     return {"id": number, "ended_at": ended_at or f"2026-03-15T00:{number:02}:00.000Z", "call_participations": []}
 
 
@@ -57,13 +57,13 @@ def statuses(api: Sandbox, count: int) -> list[int]:
 
 
 def sandbox(*faults: Fault, **options: Any) -> Sandbox:
-    """A sandbox with nine calls, whose ids are 1 to 9."""
+    """Return a sandbox with nine calls, whose ids are 1 to 9."""
     return Sandbox([call(number) for number in range(1, 10)], faults=faults, **{"now": NOW, **options})
 
 
 @pytest.fixture(scope="module")
-def nine() -> Iterator[Sandbox]:
-    """A sandbox that no test changes."""
+def unchanged_api() -> Iterator[Sandbox]:
+    """A sandbox that is shared by tests that do not change it."""
     with sandbox() as api:
         yield api
 
@@ -86,7 +86,7 @@ def send_request(api: Sandbox) -> socket.socket:
 
 
 def receive_all(client: socket.socket) -> tuple[bytes, bytes]:
-    """The headers and the body, once the connection is closed."""
+    """Read until the connection is closed; return the headers and the body."""
     received = b""
     while more := client.recv(65536):
         received += more
@@ -95,12 +95,12 @@ def receive_all(client: socket.socket) -> tuple[bytes, bytes]:
 
 
 class TestWindow:
-    def test_since_is_inclusive_and_until_is_exclusive(self, nine: Sandbox) -> None:
-        assert ids(get(nine, since="2026-03-15T00:03:00.000Z", until="2026-03-15T00:05:00.000Z")) == [3, 4]
+    def test_since_is_inclusive_and_until_is_exclusive(self, unchanged_api: Sandbox) -> None:
+        assert ids(get(unchanged_api, since="2026-03-15T00:03:00.000Z", until="2026-03-15T00:05:00.000Z")) == [3, 4]
 
-    def test_times_are_compared_by_millisecond(self, nine: Sandbox) -> None:
-        assert ids(get(nine, since="2026-03-15T00:08:00.000999Z")) == [8, 9]
-        assert ids(get(nine, since="2026-03-15T00:08:00.001Z")) == [9]
+    def test_times_are_compared_by_millisecond(self, unchanged_api: Sandbox) -> None:
+        assert ids(get(unchanged_api, since="2026-03-15T00:08:00.000999Z")) == [8, 9]
+        assert ids(get(unchanged_api, since="2026-03-15T00:08:00.001Z")) == [9]
 
     def test_until_defaults_to_a_fixed_now(self) -> None:
         with sandbox(now=datetime(2026, 3, 15, 0, 5, tzinfo=timezone.utc)) as api:
@@ -112,8 +112,8 @@ class TestWindow:
         with Sandbox(calls) as api:
             assert ids(get(api)) == [-1]
 
-    def test_a_window_that_ends_before_it_starts_is_empty(self, nine: Sandbox) -> None:
-        response = get(nine, since="2026-03-15T00:05:00Z", until="2026-03-15T00:03:00Z")
+    def test_a_window_that_ends_before_it_starts_is_empty(self, unchanged_api: Sandbox) -> None:
+        response = get(unchanged_api, since="2026-03-15T00:05:00Z", until="2026-03-15T00:03:00Z")
         assert ids(response) == []
         assert response.headers["X-Total-Count"] == "0"
 
@@ -130,31 +130,33 @@ class TestWindow:
             "2026-03-15T02:09:00+02",
         ],
     )
-    def test_iso_8601_variants_are_accepted(self, nine: Sandbox, since: str) -> None:
-        assert ids(get(nine, since=since)) == [9]
+    def test_iso_8601_variants_are_accepted(self, unchanged_api: Sandbox, since: str) -> None:
+        assert ids(get(unchanged_api, since=since)) == [9]
 
-    def test_a_date_means_midnight_in_utc(self, nine: Sandbox) -> None:
-        assert len(ids(get(nine, since="2026-03-15", until="2026-03-16"))) == 9
-        assert ids(get(nine, since="2026-03-16")) == []
+    def test_a_date_means_midnight_in_utc(self, unchanged_api: Sandbox) -> None:
+        assert len(ids(get(unchanged_api, since="2026-03-15", until="2026-03-16"))) == 9
+        assert ids(get(unchanged_api, since="2026-03-16")) == []
 
     @pytest.mark.parametrize("name", ["since", "until"])
     @pytest.mark.parametrize(
         "value",
         ["", "yesterday", "2026-02-30", "2026-03-15T25:00:00Z", "2026-03-15 00:09:00Z", "1773532800", "2026-03-15T0"],
     )
-    def test_invalid_datetimes_are_refused_by_name(self, nine: Sandbox, name: str, value: str) -> None:
-        response = get(nine, **{name: value})
+    def test_the_error_for_an_invalid_datetime_names_the_parameter(
+        self, unchanged_api: Sandbox, name: str, value: str
+    ) -> None:
+        response = get(unchanged_api, **{name: value})
         assert response.status_code == 422
         assert response.json() == {"error": f"{name} is not an ISO 8601 datetime"}
 
-    def test_since_is_required(self, nine: Sandbox) -> None:
-        response = get(nine, since=None)
+    def test_since_is_required(self, unchanged_api: Sandbox) -> None:
+        response = get(unchanged_api, since=None)
         assert (response.status_code, response.json()) == (422, {"error": "since is missing"})
 
-    def test_a_plus_that_is_not_percent_encoded_is_a_space(self, nine: Sandbox) -> None:
-        url = f"{nine.url}/call_usage?since=2026-03-15T02:09:00+02:00"
+    def test_a_plus_that_is_not_percent_encoded_is_a_space(self, unchanged_api: Sandbox) -> None:
+        url = f"{unchanged_api.url}/call_usage?since=2026-03-15T02:09:00+02:00"
         assert requests.get(url, headers=AUTHORIZATION, timeout=TIMEOUT_SECONDS).status_code == 422
-        assert nine.requests[-1].query["since"] == "2026-03-15T02:09:00 02:00"
+        assert unchanged_api.requests[-1].query["since"] == "2026-03-15T02:09:00 02:00"
 
 
 class TestPages:
@@ -166,36 +168,36 @@ class TestPages:
         assert ids(response) == [1, 2, 3, 12]
         assert response.json()[0] == call(1)
 
-    def test_a_single_page_has_a_total_and_no_links(self, nine: Sandbox) -> None:
-        response = get(nine)
+    def test_a_single_page_has_a_total_and_no_links(self, unchanged_api: Sandbox) -> None:
+        response = get(unchanged_api)
         assert response.headers["X-Total-Count"] == "9"
         assert response.headers["Content-Type"].startswith("application/json")
         assert "Link" not in response.headers
 
-    def test_pages_link_to_the_previous_and_the_next_page(self, nine: Sandbox) -> None:
-        first, second, third = (get(nine, per_page=4, page=page) for page in (1, 2, 3))
+    def test_pages_link_to_the_previous_and_the_next_page(self, unchanged_api: Sandbox) -> None:
+        first, second, third = (get(unchanged_api, per_page=4, page=page) for page in (1, 2, 3))
         assert (ids(first), ids(second), ids(third)) == ([1, 2, 3, 4], [5, 6, 7, 8], [9])
         assert [set(page.links) for page in (first, second, third)] == [{"next"}, {"prev", "next"}, {"prev"}]
         assert second.headers["X-Total-Count"] == "9"
-        assert ids(get(nine, per_page=4, page=7)) == []
+        assert ids(get(unchanged_api, per_page=4, page=7)) == []
 
-    def test_a_link_repeats_the_parameters(self, nine: Sandbox) -> None:
-        url = get(nine, since="2026-03-15T01:00:00+01:00", until="2026-03-16", per_page=4).links["next"]["url"]
+    def test_a_link_repeats_the_parameters(self, unchanged_api: Sandbox) -> None:
+        url = get(unchanged_api, since="2026-03-15T01:00:00+01:00", until="2026-03-16", per_page=4).links["next"]["url"]
         window = "since=2026-03-15T01%3A00%3A00%2B01%3A00&until=2026-03-16"
-        assert url == f"{nine.url}/call_usage?{window}&page=2&per_page=4"
+        assert url == f"{unchanged_api.url}/call_usage?{window}&page=2&per_page=4"
         assert ids(requests.get(url, headers=AUTHORIZATION, timeout=TIMEOUT_SECONDS)) == [5, 6, 7, 8]
 
-    def test_a_link_has_no_until_if_the_request_had_none(self, nine: Sandbox) -> None:
-        assert "until" not in get(nine, per_page=4).links["next"]["url"]
+    def test_a_link_has_no_until_if_the_request_had_none(self, unchanged_api: Sandbox) -> None:
+        assert "until" not in get(unchanged_api, per_page=4).links["next"]["url"]
 
-    def test_a_link_repeats_the_host_of_the_request(self, nine: Sandbox) -> None:
-        url = nine.url.replace("127.0.0.1", "localhost")
+    def test_a_link_repeats_the_host_of_the_request(self, unchanged_api: Sandbox) -> None:
+        url = unchanged_api.url.replace("127.0.0.1", "localhost")
         assert get(url, per_page=4).links["next"]["url"].startswith(f"{url}/call_usage?")
 
     @pytest.mark.parametrize("name", ["page", "per_page"])
     @pytest.mark.parametrize("value", ["0", "-1", "x", "", "1.5", "9" * 30])
-    def test_page_numbers_and_sizes_are_positive_integers(self, nine: Sandbox, name: str, value: str) -> None:
-        response = get(nine, **{name: value})
+    def test_page_numbers_and_sizes_are_positive_integers(self, unchanged_api: Sandbox, name: str, value: str) -> None:
+        response = get(unchanged_api, **{name: value})
         assert response.status_code == 422
         assert response.json() == {"error": f"{name} is not a positive integer"}
 
@@ -216,8 +218,8 @@ class TestPages:
 
 class TestAccess:
     @pytest.mark.parametrize("header", [None, "Bearer wrong", DEFAULT_TOKEN, f"Basic {DEFAULT_TOKEN}", "Bearer "])
-    def test_a_request_without_the_token_is_unauthorized(self, nine: Sandbox, header: str | None) -> None:
-        url = f"{nine.url}/call_usage?since={BEGINNING}"
+    def test_a_request_without_the_token_is_unauthorized(self, unchanged_api: Sandbox, header: str | None) -> None:
+        url = f"{unchanged_api.url}/call_usage?since={BEGINNING}"
         response = requests.get(url, headers={"Authorization": header or ""}, timeout=TIMEOUT_SECONDS)
         assert response.status_code == 401
         assert response.json() == {"error": "Unauthorized"}
@@ -228,12 +230,12 @@ class TestAccess:
             assert get(api, token="sk-tuple-mine").status_code == 200
 
     @pytest.mark.parametrize(("path", "status"), [("call_usage/", 200), ("calls", 404), ("", 404)])
-    def test_other_paths_are_not_found(self, nine: Sandbox, path: str, status: int) -> None:
-        url = f"{nine.url}/{path}?since={BEGINNING}"
+    def test_other_paths_are_not_found(self, unchanged_api: Sandbox, path: str, status: int) -> None:
+        url = f"{unchanged_api.url}/{path}?since={BEGINNING}"
         assert requests.get(url, headers=AUTHORIZATION, timeout=TIMEOUT_SECONDS).status_code == status
 
-    def test_other_methods_are_not_supported(self, nine: Sandbox) -> None:
-        url = f"{nine.url}/call_usage"
+    def test_other_methods_are_not_supported(self, unchanged_api: Sandbox) -> None:
+        url = f"{unchanged_api.url}/call_usage"
         assert requests.post(url, headers=AUTHORIZATION, data="{}", timeout=TIMEOUT_SECONDS).status_code == 501
 
     def test_bytes_that_are_not_http_are_a_bad_request(self, api: Sandbox) -> None:
@@ -242,7 +244,7 @@ class TestAccess:
             assert b"400" in client.recv(65536)
         assert api.requests == []
 
-    def test_requests_beyond_the_rate_limit_get_429_without_retry_after(self) -> None:
+    def test_requests_above_the_rate_limit_receive_429_without_retry_after(self) -> None:
         with sandbox(requests_per_minute=2) as api:
             assert [get(api, token="wrong").status_code for _ in range(3)] == [401, 401, 401]
             assert get(api, since="?").status_code == 422
@@ -252,7 +254,7 @@ class TestAccess:
             assert "Retry-After" not in response.headers
             assert [each.status for each in api.requests] == [401, 401, 401, 422, 200, 429]
 
-    def test_the_rate_limit_holds_for_any_60_seconds_and_ignores_refused_requests(self) -> None:
+    def test_the_rate_limit_applies_to_any_60_seconds_and_ignores_rejected_requests(self) -> None:
         times = [0.0, 30.0, 59.0, 60.0, 61.0, 89.0, 90.0]
         quota = RequestQuota(2, clock=iter(times).__next__)
         assert [quota.accepts_request() for _ in times] == [True, True, False, True, False, False, True]
@@ -271,9 +273,9 @@ class TestConnections:
         assert "Content-Encoding" not in plain.headers
         assert compressed.json() == plain.json() == calls
 
-    def test_a_connection_serves_many_requests_without_delay(self, nine: Sandbox) -> None:
+    def test_a_connection_serves_many_requests_without_delay(self, unchanged_api: Sandbox) -> None:
         with requests.Session() as session:
-            url = f"{nine.url}/call_usage?since={BEGINNING}"
+            url = f"{unchanged_api.url}/call_usage?since={BEGINNING}"
             ports = set()
             started = time.monotonic()
             for _ in range(50):
@@ -358,7 +360,7 @@ class TestChanges:
         assert calls[2]["duration_seconds"] == 7
 
     @pytest.mark.parametrize("ended_at", [None, 17, "soon", ["2026"], {"at": 1}])
-    def test_a_call_without_a_valid_end_comes_last_in_every_window(self, ended_at: Any) -> None:
+    def test_a_call_without_a_valid_ended_at_comes_last_in_every_window(self, ended_at: Any) -> None:
         invalid = {"id": [1], "ended_at": ended_at, "new_field": {"é": None}}
         with Sandbox([{}, invalid, call(1), call(2)], now=NOW) as api:
             assert get(api).json() == [call(1), call(2), {}, invalid]
@@ -447,7 +449,7 @@ class TestFaultSelection:
         with sandbox(Fault(page=2, when=lambda request: request.number > 2, status=503)) as api:
             assert [get(api, page=page).status_code for page in (2, 2, 1, 2)] == [200, 200, 200, 503]
 
-    def test_a_request_that_is_refused_counts(self) -> None:
+    def test_on_counts_rejected_requests_too(self) -> None:
         with sandbox(Fault(on=2, status=503)) as api:
             assert get(api, token="wrong").status_code == 401
             assert get(api).status_code == 503
@@ -664,7 +666,7 @@ class TestGeneratedCalls:
                 assert last_left.get(one["user"]["email"], "") <= one["joined_at"]
                 last_left[one["user"]["email"]] = one["left_at"]
 
-    def test_names_are_numbered_if_there_are_not_enough(self) -> None:
+    def test_names_are_numbered_if_there_are_fewer_names_than_users(self) -> None:
         calls = generate_calls(2_000, users=100, now=NOW)
         emails = {one["user"]["email"] for each in calls for one in each["call_participations"]}
         assert len(emails) > 90
@@ -677,7 +679,7 @@ def parsed(text: str) -> datetime:
 
 @contextmanager
 def command(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The running command and the URL that it has printed."""
+    """Run the command; provide its process and the URL that it prints."""
     arguments = [sys.executable, "-m", "tap_tuple.sandbox", "--port", "0", *options]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -691,7 +693,7 @@ def command(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def usage_error(capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """What the command prints after its usage, if it refuses its options."""
+    """Return the error that the command prints after its usage for invalid options."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["tap-tuple-sandbox", *options])
         with pytest.raises(SystemExit) as error:
@@ -704,7 +706,7 @@ def usage_error(capsys: pytest.CaptureFixture[str], *options: str) -> str:
 
 class TestCommand:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_it_serves_generated_calls_until_a_signal(self, number: int) -> None:
+    def test_the_command_serves_generated_calls_until_a_signal(self, number: int) -> None:
         with command("--calls", "20") as (process, url):
             assert get(url).headers["X-Total-Count"] == "20"
             process.send_signal(number)
@@ -731,24 +733,24 @@ class TestCommand:
             ("--new-call-every", "0", "must be a number between 0.01 and 86400, got '0'"),
         ],
     )
-    def test_an_invalid_option_is_an_error_in_one_sentence(
+    def test_an_invalid_option_is_an_error_in_one_line(
         self, capsys: pytest.CaptureFixture[str], option: str, value: str, message: str
     ) -> None:
         assert usage_error(capsys, option, value) == f"tap-tuple-sandbox: error: argument {option}: {message}"
 
-    def test_a_port_in_use_is_an_error_in_one_sentence(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_a_port_in_use_is_an_error_in_one_line(self, capsys: pytest.CaptureFixture[str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             error = usage_error(capsys, "--port", str(port))
         assert f"argument --port: cannot listen on port {port}: Address already in use" in error
 
-    def test_it_needs_the_standard_library_only(self) -> None:
+    def test_the_sandbox_needs_only_the_standard_library(self) -> None:
         code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tap_tuple.sandbox.__main__"
         subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, timeout=20)
 
 
 def code_blocks(language: str, text: str) -> list[tuple[str, str]]:
-    """The blocks of the README and the sandbox page in a language that contain a text, with the page's name."""
+    """Return the blocks in a language that contain a string, each with its page: the README or the sandbox page."""
     return [
         (page, block)
         for page in ("README.md", "docs/sandbox.md")
@@ -761,7 +763,9 @@ def code_blocks(language: str, text: str) -> list[tuple[str, str]]:
 
 class TestDocumentation:
     @pytest.mark.parametrize(("page", "script"), code_blocks("(?:sh|shell)", "tap-tuple-sandbox"))
-    def test_the_commands_of_a_page_read_all_calls_of_the_sandbox(self, page: str, script: str, tmp_path: Path) -> None:
+    def test_the_commands_of_a_page_read_all_calls_from_the_sandbox(
+        self, page: str, script: str, tmp_path: Path
+    ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
         assert "8765" in script, page
@@ -781,7 +785,7 @@ class TestDocumentation:
         calls = [each for each in messages if each["type"] == "RECORD" and each["stream"] == "calls"]
         assert len({each["record"]["id"] for each in calls}) == 10_000
 
-    def test_the_python_of_the_page_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_the_python_code_of_the_page_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
         [(_, code)] = code_blocks("python", "tap_tuple.sandbox")
         exec(compile(code, "docs/sandbox.md", "exec"), {})  # noqa: S102 - the project's own documentation
         assert DEFAULT_TOKEN in capsys.readouterr().out
