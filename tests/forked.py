@@ -27,9 +27,9 @@ def _main(arguments: list[str], stdout: Any, log_path: Path) -> None:
     with log_path.open("wb") as log:
         os.dup2(stdout.detach(), 1)
         os.dup2(log.fileno(), 2)
-    # Those of the parent are made for other files.
+    # The objects of the parent process write to other files.
     sys.stdout, sys.stderr = os.fdopen(1, "w", encoding="utf-8"), os.fdopen(2, "w", encoding="utf-8")
     sys.argv = ["tap-tuple", *arguments]
-    from tap_tuple.__main__ import main  # noqa: PLC0415 - the parent does without
+    from tap_tuple.__main__ import main  # noqa: PLC0415 - the parent process does not need it
 
     main()

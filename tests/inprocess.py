@@ -1,7 +1,7 @@
-"""Runs the tap in the process of the tests, which is faster than a process of its own.
+"""Runs the tap in the process of the tests, which is faster than a separate process.
 
-It is the same command line over the same sockets; only stdout, stderr, the environment and the working directory are
-replaced. Tests whose subject is the process (signals, pipes, imports) use `TapRunner`.
+The command line and the connections are the same; only stdout, stderr, the environment and the working directory are
+replaced. Tests of signals, pipes and imports use `TapRunner`.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Killed(BaseException):
-    """Ends a run wherever it is, as SIGKILL would."""
+    """Ends a run at any point, as SIGKILL would."""
 
 
 class Stdout(io.BytesIO):
-    """A stdout that kills the run after some lines.
+    """A stdout that kills the run after a number of lines.
 
     Args:
-        lines: After how many lines.
+        lines: The number of lines after which it kills the run.
     """
 
     def __init__(self, lines: int) -> None:
@@ -85,7 +85,7 @@ def run_in_process(
     output = output or io.BytesIO()
     stdout, stderr = io.TextIOWrapper(output, write_through=True), io.StringIO()
     with ExitStack() as stack:
-        stack.enter_context(_process_as_it_was())
+        stack.enter_context(_restored_process())
         for name, value in {"argv": arguments, "stdout": stdout, "stderr": stderr}.items():
             stack.enter_context(mock.patch.object(sys, name, value))
         stack.enter_context(mock.patch.dict(os.environ, environment, clear=True))
@@ -99,7 +99,7 @@ def run_in_process(
 
 
 @contextmanager
-def _process_as_it_was() -> Iterator[None]:
+def _restored_process() -> Iterator[None]:
     """Restore what a command changes in its process: signal handlers, logging, warnings, the exception hook."""
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     root = logging.getLogger()

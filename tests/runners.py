@@ -1,4 +1,4 @@
-"""Runs the tap in a process of its own, as its users do."""
+"""Runs the tap in a separate process, as its users do."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def warnings(self) -> list[str]:
-        """The WARNING lines of the log, except those of Python itself, such as on its own age."""
+        """The WARNING lines of the log, except those of Python itself, such as about an outdated version."""
         lines = self.log.splitlines()
         return [line for line in lines if "| WARNING " in line and "| py.warnings " not in line]
 
@@ -62,7 +62,7 @@ class TapRunner:
     Args:
         folder: The folder, which is also the working directory of the run.
         start: The arguments of Python that start the tap.
-        is_measured: Whether coverage measures the process. One that a signal ends would save no data.
+        is_measured: Whether coverage measures the process. A process that a signal ends saves no data.
     """
 
     def __init__(self, folder: Path, start: tuple[str, ...] = ("-m", "tap_tuple"), *, is_measured: bool = True) -> None:
@@ -71,7 +71,7 @@ class TapRunner:
         self._excluded = ("TAP_TUPLE_", "HTTP") if is_measured else ("TAP_TUPLE_", "HTTP", "COVERAGE_")
 
     def arguments(self, config: dict[str, Any] | None, **files: object) -> list[str]:
-        """Return the arguments of the tap: `config`, `state`, `catalog` are files; `args` is passed as it is."""
+        """Return the arguments of the tap: `config`, `state` and `catalog` as files, and `args` unchanged."""
         arguments = [str(argument) for argument in files.pop("args", ())]  # type: ignore[attr-defined]
         for name, content in {"config": config, **files}.items():
             if content is not None:

@@ -1,4 +1,4 @@
-"""The tap as a scheduler runs it: again and again, each run with the last state, into one target."""
+"""The tap as a scheduler runs it: repeatedly, each run with the last state, into the same target."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ atexit.register(shutil.rmtree, FOLDER)
 
 @dataclass
 class ScheduledTap:
-    """Runs the tap on a schedule, and checks after every run what each run guarantees.
+    """Runs the tap repeatedly, and checks after every run what the tap guarantees.
 
     Attributes:
         api: The sandbox.
-        config: Settings, beside those that name the sandbox.
+        config: Settings, in addition to those for the sandbox.
         selected: The names of the selected streams; None for those that are selected by default.
-        expect_complete: Whether each run with exit code 0 must have loaded every call that the API held at its start,
-            and still holds.
+        expect_complete: Whether each run with exit code 0 must have loaded every call that the API had at its start
+            and still has.
         state: The last state.
         calls: The loaded calls by id, upserted up to the last STATE.
         participations: The loaded participations by id.
@@ -67,7 +67,7 @@ class ScheduledTap:
             run = tap(settings, state=state, catalog=catalog)
         else:
             run = tap.kill_after(kill_after_lines, settings, state=state, catalog=catalog)
-        # One warning is about the rate limit that these tests set.
+        # The rate limit that these tests set causes a warning.
         run.log = "\n".join(line for line in run.log.splitlines() if "`requests_per_minute` is above" not in line)
         self.requests = self.api.requests[sent:]
         self._load(run)
@@ -76,7 +76,7 @@ class ScheduledTap:
             present = {call["id"] for call in self.api.calls}
             since, until = config.get("start_date", ""), config.get("end_date", "9999")
             expected = {call["id"] for call in held if call["id"] in present and since <= call["ended_at"] < until}
-            assert expected <= self.ids, f"a complete run lacks calls {sorted(expected - self.ids)[:20]}:\n{run.log}"
+            assert expected <= self.ids, f"a complete run missed calls {sorted(expected - self.ids)[:20]}:\n{run.log}"
         return run
 
     def green_run(self, **config: Any) -> Run:
@@ -96,7 +96,7 @@ class ScheduledTap:
         return str(self._entry("calls").get("replication_key_value", ""))
 
     def span_counts(self, stream: str = "calls") -> list[tuple[str, int | None, int]]:
-        """Return when each span of the state begins, its count, and how many calls the API holds in it."""
+        """Return the start and the count of each span in the state, and the number of its calls in the API."""
         spans = self._entry(stream).get("call_counts", [])
         marks = [mark if "." in mark else mark.replace("Z", ".000Z") for mark, _ in spans]
         ends = [call["ended_at"] for call in self.api.calls]
@@ -104,7 +104,7 @@ class ScheduledTap:
         return [(mark, count, actual) for (mark, count), actual in zip(spans, held, strict=True)]
 
     def counts_match(self) -> bool:
-        """Return whether the counts in the state are those of the API, span by span."""
+        """Return whether the count of every span in the state matches the API."""
         return all(count == held for _, count, held in self.span_counts())
 
     def _entry(self, stream: str) -> dict[str, Any]:

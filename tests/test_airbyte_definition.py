@@ -26,7 +26,7 @@ HEADINGS = [
 ]
 
 
-def said(*arguments: str) -> dict[str, Any]:
+def last_message(*arguments: str) -> dict[str, Any]:
     """Return the last message of a command of the source."""
     command = [sys.executable, "-m", "tap_tuple.airbyte", *arguments]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
@@ -45,7 +45,7 @@ def test_the_page_has_the_headings_of_airbyte_and_describes_a_custom_connector()
 
 
 def test_the_page_has_the_settings_of_the_source() -> None:
-    specification = said("spec")["spec"]["connectionSpecification"]
+    specification = last_message("spec")["spec"]["connectionSpecification"]
     rows = re.findall(r"^\| `(\w+)` \| (Yes|No) \| (.+) \|$", section("Setup guide"), re.MULTILINE)
     assert [name for name, *_ in rows] == list(specification["properties"])
     assert [name for name, required, _ in rows if required == "Yes"] == specification["required"]
@@ -58,7 +58,7 @@ def test_the_page_has_the_settings_of_the_source() -> None:
 def test_the_page_has_the_streams_of_the_source(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"auth_token": "sk-tuple-sandbox"}), encoding="utf-8")
-    streams = said("discover", "--config", str(config))["catalog"]["streams"]
+    streams = last_message("discover", "--config", str(config))["catalog"]["streams"]
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|$", section("Supported streams"), re.MULTILINE)
     found = [(s["name"], s["source_defined_primary_key"][0][0], s["default_cursor_field"][0]) for s in streams]
     assert sorted(rows) == sorted(found)

@@ -22,6 +22,6 @@ def test_the_token_is_sensitive_and_the_dates_are_dates() -> None:
     }
 
 
-def test_the_logo_is_generated_from_the_svg_file() -> None:
+def test_the_logo_exists_as_svg_and_png() -> None:
     assert (hub.FOLDER / "logo.svg").read_text(encoding="utf-8").startswith("<svg ")
     assert (hub.FOLDER / "logo.png").read_bytes().startswith(b"\x89PNG")

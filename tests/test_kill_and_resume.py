@@ -1,6 +1,6 @@
-"""Wherever a run is killed, it and the next run, which resumes from its last STATE, write every call.
+"""A run that is killed at any place, and the run that resumes from its last STATE, write every call.
 
-TAP_TUPLE_FUZZ_PLACES sets at how many places; each is a seed, so that a failure can be repeated.
+TAP_TUPLE_FUZZ_PLACES sets the number of places; each is derived from a seed, so that a failure can be reproduced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Messages = list[dict[str, Any]]
 
 PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "200"))
-AT_ONCE = 4
+PARALLEL_RUNS = 4
 CALLS = 200
 RUN_BYTES = 180_000
 """Approximate output of a run over the calls of this test, in bytes."""
@@ -54,8 +54,8 @@ class Place:
     seconds: float
     page_size: int
     is_repair: bool
-    """Whether it is a second run, which reads late calls."""
-    deletes: bool
+    """Whether a second run is killed, which reads late calls."""
+    has_deletions: bool
     """Whether calls are deleted during the run."""
 
 
@@ -70,11 +70,11 @@ def place(seed: int) -> Place:
         seconds=rng.uniform(0, RUN_SECONDS),
         page_size=rng.choice([7, 20, 100, 1000]),
         is_repair=is_repair,
-        deletes=not is_repair and rng.random() < 0.4,
+        has_deletions=not is_repair and rng.random() < 0.4,
     )
 
 
-class Killing:
+class KilledRun:
     """A sandbox, a run that is killed at a place, and the run that resumes.
 
     Args:
@@ -87,7 +87,7 @@ class Killing:
         self._at = at
         self._tap = InProcessTap(folder)
         rng = random.Random(f"changes {at.seed}")  # noqa: S311 - not for security
-        faults = [Fault(on=rng.randrange(2, 9), delete=rng.randrange(1, 5)) for _ in range(2 * at.deletes)]
+        faults = [Fault(on=rng.randrange(2, 9), delete=rng.randrange(1, 5)) for _ in range(2 * at.has_deletions)]
         self._api = Sandbox(generate_calls(CALLS, seed=at.seed + 1), faults=faults, latency_seconds=0.003)
         self._config = settings(self._api, page_size=at.page_size, lookback_window=0)
         self._loaded: Messages = []
@@ -100,7 +100,7 @@ class Killing:
             self._api.add(*(a_call(FIRST_LATE_ID + number, end) for number, end in enumerate(ends)))
 
     def kill(self) -> tuple[int, bytes]:
-        """Start a run, kill it at the place, and return its exit code and what it had written."""
+        """Start a run, kill it at the place, and return its exit code and output."""
         at, output, killed = self._at, bytearray(), False
         reader, writer = os.pipe()
         if at.is_slowly_read and SET_PIPE_BYTES:
@@ -111,8 +111,8 @@ class Killing:
         os.close(writer)
         while True:
             elapsed_seconds = time.monotonic() - started_at
-            is_there = elapsed_seconds >= at.seconds if at.bytes_read is None else len(output) >= at.bytes_read
-            if is_there and not killed and process.pid:
+            is_reached = elapsed_seconds >= at.seconds if at.bytes_read is None else len(output) >= at.bytes_read
+            if is_reached and not killed and process.pid:
                 os.kill(process.pid, at.number)
                 killed = True
             has_ended = process.exitcode is not None
@@ -123,7 +123,7 @@ class Killing:
                 output += chunk
                 time.sleep(0.002 * at.is_slowly_read)
             elif has_ended:
-                # Killed before it had its stdout, which then is still open in this process.
+                # Killed before it received its stdout, which is then still open in this process.
                 break
         os.close(reader)
         process.join()
@@ -165,19 +165,19 @@ class Killing:
 def test_a_killed_run_and_the_run_that_resumes_write_every_call(settings: Settings, tmp_path: Path) -> None:
     endings: dict[Place, str] = {}
     failures: list[str] = []
-    for first in range(0, PLACES, AT_ONCE):
-        killings = {}
-        for seed in range(first, min(first + AT_ONCE, PLACES)):
+    for first in range(0, PLACES, PARALLEL_RUNS):
+        killed_runs = {}
+        for seed in range(first, min(first + PARALLEL_RUNS, PLACES)):
             folder = tmp_path / str(seed)
             folder.mkdir()
-            killings[place(seed)] = Killing(place(seed), folder, settings)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(Killing.kill, killings.values()))
+            killed_runs[place(seed)] = KilledRun(place(seed), folder, settings)
+        with ThreadPoolExecutor(PARALLEL_RUNS) as pool:
+            results = list(pool.map(KilledRun.kill, killed_runs.values()))
         # One after another, as they run in this process.
-        for (at, killing), (exit_code, output) in zip(killings.items(), results, strict=True):
+        for (at, killed_run), (exit_code, output) in zip(killed_runs.items(), results, strict=True):
             try:
-                endings[at] = killing.resume(exit_code, output)
-            except (AssertionError, ValueError) as failure:  # noqa: PERF203 - each place on its own
+                endings[at] = killed_run.resume(exit_code, output)
+            except (AssertionError, ValueError) as failure:  # noqa: PERF203 - the other places are still tested
                 failures.append(f"{at}: {failure}")
     assert not failures, "\n".join(failures)
     killed = [at for at, ending in endings.items() if ending == "killed"]

@@ -51,7 +51,7 @@ class TestTapTuple(_Standard):  # type: ignore[misc,valid-type]
         assert {request.status for request in API.requests} == {200}
 
 
-def test_the_sdk_still_has_these_tests() -> None:
+def test_the_sdk_still_provides_the_expected_tests() -> None:
     names = {name for name in dir(TestTapTuple) if name.startswith("test_")}
     assert {
         "test_tap_cli_prints",
