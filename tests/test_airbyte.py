@@ -60,7 +60,7 @@ def source(tmp_path: Path) -> SourceRunner:
 
 
 def assert_failed(run: SourceRun, failure_type: str) -> str:
-    """The run ends with one ERROR message and exit code 1; return the sentence."""
+    """Assert that a run ended with one ERROR message and exit code 1, and return its text."""
     assert run.exit_code == 1
     assert not run.stderr
     [error] = run.errors
@@ -76,7 +76,7 @@ def test_the_command_is_installed() -> None:
     assert script.value == "tap_tuple.airbyte.__main__:main"
 
 
-def test_the_command_runs_in_a_process_of_its_own(source: SourceRunner, settings: Settings) -> None:
+def test_the_command_runs_in_a_separate_process(source: SourceRunner, settings: Settings) -> None:
     with Sandbox(CALLS) as api:
         read = source.run_process(settings(api))
         failed = source.run_process(settings(api, auth_token="sk-tuple-wrong"))
@@ -339,7 +339,7 @@ class TestState:
             config = settings(api, lookback_window=120)
             first = source.run(config, catalog=catalog)
             api.add(*CALLS[20:])
-            # All states: the last one of each stream counts.
+            # The state has all STATE messages; the source uses the last one of each stream.
             second = source.run(config, catalog=catalog, state=json.dumps(first.of("STATE")))
         assert first.ids() == list(range(1, 21))
         assert second.exit_code == 0
@@ -389,7 +389,7 @@ class TestState:
 class TestFailure:
     """A failure is one ERROR message, which says who can fix it, after INCOMPLETE statuses."""
 
-    def test_a_read_that_fails_leaves_a_state_to_resume_from(self, source: SourceRunner, settings: Settings) -> None:
+    def test_a_read_that_fails_writes_a_state_to_resume_from(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS, faults=[Fault(on=2, status=401)]) as api:
             first = source.run(settings(api, page_size=10), catalog=configured_catalog(*ALL_STREAMS))
             second = source.run(settings(api, lookback_window=0), state=json.dumps(first.of("STATE")))
@@ -510,7 +510,7 @@ class TestFailure:
             ["read", "--config", "empty.json", "--catalog", "catalog.json"],
         ],
     )
-    def test_a_missing_file_or_argument_repeats_no_secret(
+    def test_the_error_for_invalid_arguments_contains_no_secret(
         self, source: SourceRunner, tmp_path: Path, arguments: list[str]
     ) -> None:
         (tmp_path / "config.json").write_text(f'{{"auth_token": "{TOKEN}", "api_url": "http://127.0.0.1:9/"}}')
@@ -641,7 +641,7 @@ class TestProcess:
 class TestWriter:
     """The writer buffers records until their state, and writes everything else at once."""
 
-    def test_both_kinds_of_records_become_the_same_message(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_calls_and_singer_records_become_the_same_message(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         writer = started_writer("calls")
         call = Call(id=1, ended_at=minute(1))
         writer.write_records("calls", [call], minute(2))
@@ -707,5 +707,5 @@ def started_writer(stream: str) -> AirbyteWriter:
 
 
 def written(capfdbinary: pytest.CaptureFixture[bytes]) -> list[dict[str, Any]]:
-    """Return the messages on stdout since the last time."""
+    """Return the messages on stdout since the last call."""
     return SourceRun(Run(0, capfdbinary.readouterr().out, "")).messages

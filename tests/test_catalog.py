@@ -71,7 +71,8 @@ def measured(run: Run, metric: str, stream: str = "calls") -> list[Any]:
     return [m["value"] for m in metrics(run) if m["metric"] == metric and m["tags"]["stream"] == stream]
 
 
-def refused(run: Run, api: Sandbox, *expected: str) -> None:
+def assert_rejected(run: Run, api: Sandbox, *expected: str) -> None:
+    """Assert that a run stopped with one line before the first request."""
     assert run.exit_code == 1, run.log
     assert api.requests == []
     assert len(run.errors) == 1
@@ -81,7 +82,7 @@ def refused(run: Run, api: Sandbox, *expected: str) -> None:
 
 
 class TestSelection:
-    """What a catalog selects."""
+    """The selection of streams and properties."""
 
     def test_the_discovered_catalog_selects_both_call_streams(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
@@ -120,7 +121,7 @@ class TestSelection:
         assert {frozenset(item) for call in run.records() for item in call["call_participations"]} == {frozenset(stay)}
         assert sum(len(call["call_participations"]) for call in run.records()) == len(PARTICIPATIONS)
 
-    def test_a_property_that_the_schema_of_a_catalog_lacks_is_not_written(
+    def test_a_property_missing_from_the_schema_of_a_catalog_is_not_written(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         catalog = discovered()
@@ -162,35 +163,35 @@ class TestSelection:
             (with_metadata("calls", ("user_email",), selected=False), "a property"),
         ],
     )
-    def test_metadata_of_a_property_that_does_not_exist_is_refused(
+    def test_metadata_of_an_unknown_property_is_rejected(
         self, tap: TapRunner, settings: Settings, catalog: dict[str, Any], name: str
     ) -> None:
         with Sandbox(CALLS) as api:
-            refused(tap(settings(api), catalog=catalog), api, name, "does not have", "--discover")
+            assert_rejected(tap(settings(api), catalog=catalog), api, name, "does not have", "--discover")
 
-    def test_a_property_in_the_schema_of_a_catalog_that_does_not_exist_is_refused(
+    def test_an_unknown_property_in_the_schema_of_a_catalog_is_rejected(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         catalog = discovered()
         catalog["streams"][1]["schema"]["properties"]["email"] = {"type": "string"}
         with Sandbox(CALLS) as api:
-            refused(tap(settings(api), catalog=catalog), api, "`email`", "`call_participations`")
+            assert_rejected(tap(settings(api), catalog=catalog), api, "`email`", "`call_participations`")
 
-    def test_a_stream_that_does_not_exist_is_refused(self, tap: TapRunner, settings: Settings) -> None:
+    def test_an_unknown_stream_in_a_catalog_is_rejected(self, tap: TapRunner, settings: Settings) -> None:
         catalog = discovered()
         catalog["streams"][1]["tap_stream_id"] = "call_participation"
         with Sandbox(CALLS) as api:
             run = tap(settings(api), catalog=catalog)
-            refused(run, api, "`call_participation` that does not exist", "call_participations, calls")
+            assert_rejected(run, api, "`call_participation` that does not exist", "call_participations, calls")
 
-    def test_a_stream_without_properties_is_refused(self, tap: TapRunner, settings: Settings) -> None:
+    def test_a_stream_without_properties_is_rejected(self, tap: TapRunner, settings: Settings) -> None:
         catalog = {"streams": [{"tap_stream_id": "calls", "schema": {}, "metadata": []}]}
         with Sandbox(CALLS) as api:
-            refused(tap(settings(api), catalog=catalog), api, "no properties for `calls`")
+            assert_rejected(tap(settings(api), catalog=catalog), api, "no properties for `calls`")
 
 
 class TestKeys:
-    """The keys of a stream, whatever a catalog says."""
+    """The keys of a stream, which a catalog cannot change."""
 
     def test_keys_cannot_be_deselected(self, tap: TapRunner, settings: Settings) -> None:
         catalog = with_metadata("calls", ("properties", "id"), selected=False, inclusion="available")
@@ -203,7 +204,7 @@ class TestKeys:
         assert run.records() == CALLS
         assert run.bookmark() == CALLS[-1]["ended_at"]
 
-    def test_keys_that_the_schema_of_a_catalog_lacks_are_restored(self, tap: TapRunner, settings: Settings) -> None:
+    def test_keys_missing_from_the_schema_of_a_catalog_are_restored(self, tap: TapRunner, settings: Settings) -> None:
         short = {
             "tap_stream_id": "calls",
             "schema": {"properties": {"duration_seconds": {"type": "integer"}}},
@@ -255,10 +256,10 @@ class TestReplicationMethod:
         assert run.records() == CALLS
         assert run.bookmark() == "2024-03-31T00:00:00.000Z"
 
-    def test_another_method_is_refused(self, tap: TapRunner, settings: Settings) -> None:
+    def test_another_replication_method_is_rejected(self, tap: TapRunner, settings: Settings) -> None:
         catalog = with_metadata("calls", (), replication_method="LOG_BASED")
         with Sandbox(CALLS) as api:
-            refused(tap(settings(api), catalog=catalog), api, "must be INCREMENTAL or FULL_TABLE")
+            assert_rejected(tap(settings(api), catalog=catalog), api, "must be INCREMENTAL or FULL_TABLE")
 
 
 class TestStreamMaps:
@@ -288,9 +289,7 @@ class TestStreamMaps:
         assert all(set(record) == {"person", "minutes", "id"} for record in records)
         assert run.bookmark("call_participations") == CALLS[-1]["ended_at"], "the bookmark is the call's"
 
-    def test_a_filter_drops_records_and_the_bookmark_still_passes_them(
-        self, tap: TapRunner, settings: Settings
-    ) -> None:
+    def test_a_filter_drops_records_but_the_bookmark_still_advances(self, tap: TapRunner, settings: Settings) -> None:
         longest = sorted(call["duration_seconds"] for call in CALLS)[12]
         maps = {"calls": {"__filter__": f"duration_seconds < {longest} and id != {CALLS[-1]['id']}"}}
         with Sandbox(CALLS) as api:
@@ -322,11 +321,13 @@ class TestStreamMaps:
             ({"__foo__": None}, "a stream `__foo__` that does not exist"),
         ],
     )
-    def test_a_map_that_names_something_that_does_not_exist_is_refused(
+    def test_a_map_with_an_unknown_stream_or_property_is_rejected(
         self, tap: TapRunner, settings: Settings, maps: dict[str, Any], message: str
     ) -> None:
         with Sandbox(CALLS) as api:
-            refused(tap(settings(api, stream_maps=maps)), api, f"`stream_maps` {message}".replace("` a ", "` names a "))
+            assert_rejected(
+                tap(settings(api, stream_maps=maps)), api, f"`stream_maps` {message}".replace("` a ", "` names a ")
+            )
 
     @pytest.mark.parametrize(
         ("maps", "streams"),
@@ -337,7 +338,7 @@ class TestStreamMaps:
             ({"call_[cp]*": None}, {"calls"}),
         ],
     )
-    def test_patterns_and_copies_name_existing_streams(
+    def test_maps_can_select_streams_by_pattern_and_copy_streams(
         self, tap: TapRunner, settings: Settings, maps: dict[str, Any], streams: set[str]
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -359,15 +360,15 @@ class TestStreamMaps:
             {"calls": {"__alias__": "a b"}},
         ],
     )
-    def test_an_invalid_map_is_refused_before_a_request(
+    def test_an_invalid_map_is_rejected_before_any_request(
         self, tap: TapRunner, settings: Settings, maps: dict[str, Any]
     ) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api, stream_maps=maps))
-            refused(run, api, "`stream_maps", "sdk.meltano.com")
+            assert_rejected(run, api, "`stream_maps", "sdk.meltano.com")
         assert "Traceback" not in run.log
 
-    def test_a_map_that_fails_on_a_record_names_the_stream_and_no_data(
+    def test_the_error_for_a_map_that_fails_names_the_stream_and_contains_no_data(
         self, tap: TapRunner, settings: Settings
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -422,7 +423,7 @@ class TestBatchFiles:
                     bookmark = entry.get("replication_key_value", "")
                     expected = {c["id"] for c in CALLS if c["ended_at"] <= bookmark}
                     present = {record["id" if stream == "calls" else "call_id"] for record in out[stream]}
-                    assert expected <= present, "the bookmark has passed calls that are in no file yet"
+                    assert expected <= present, "the bookmark is later than calls that are not in a file yet"
         assert out["calls"] == CALLS
         assert [record["id"] for record in out["call_participations"]] == PARTICIPATIONS
         assert run.bookmark() == run.bookmark("call_participations") == CALLS[-1]["ended_at"]
@@ -440,7 +441,9 @@ class TestBatchFiles:
         assert "@" not in json.dumps(records)
 
     @pytest.mark.parametrize("root", ["/proc/nowhere", "file:///proc/nowhere", "file://"])
-    def test_a_root_that_cannot_be_written_is_one_line(self, tap: TapRunner, settings: Settings, root: str) -> None:
+    def test_a_root_that_cannot_be_written_is_an_error_in_one_line(
+        self, tap: TapRunner, settings: Settings, root: str
+    ) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api, batch_config=batch_config(root)))
         if run.exit_code:
@@ -473,7 +476,9 @@ class TestMetrics:
 
     @pytest.mark.usefixtures("_short_waits")
     @pytest.mark.parametrize(("fault", "count"), [({"status": 401}, 1), ({"connection": "reset"}, 3)])
-    def test_failed_requests_count(self, tap: TapRunner, settings: Settings, fault: dict[str, Any], count: int) -> None:
+    def test_failed_requests_are_counted(
+        self, tap: TapRunner, settings: Settings, fault: dict[str, Any], count: int
+    ) -> None:
         with Sandbox(CALLS, faults=[Fault(times=None, **fault)]) as api:
             run = tap(settings(api))
             assert len(api.requests) == count

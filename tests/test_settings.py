@@ -38,12 +38,12 @@ SDK_SETTINGS = [
 
 
 def proxied(api: Sandbox) -> dict[str, str]:
-    """Environment variables that send a request for any other host to the sandbox."""
+    """Return environment variables that send requests for any other host to the sandbox."""
     origin = api.url.removesuffix("/api/v2")
     return {"HTTP_PROXY": origin, "HTTPS_PROXY": origin, "NO_PROXY": "127.0.0.1"}
 
 
-def refused(run: Run, api: Sandbox, *expected: str, exit_code: int = 1) -> str:
+def assert_rejected(run: Run, api: Sandbox, *expected: str, exit_code: int = 1) -> str:
     """Assert that a run stopped with one line before the first request, and return the line."""
     assert run.exit_code == exit_code, run.log
     assert api.requests == []
@@ -92,17 +92,17 @@ class TestValues:
             ({"flattening_enabled": True}, "flattening_max_depth"),
         ],
     )
-    def test_an_invalid_setting_is_named_with_what_it_must_be(
+    def test_the_error_for_an_invalid_setting_names_it_and_the_valid_values(
         self, tap: TapRunner, settings: Settings, config: dict[str, Any], message: str
     ) -> None:
         with Sandbox() as api:
             run = tap(settings(api, **config), env=proxied(api))
-            refused(run, api, message)
+            assert_rejected(run, api, message)
 
     def test_all_invalid_settings_are_named_at_once(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox() as api:
             run = tap(settings(api, page_size=0, lookback_window="many", zzz=SECRET))
-            refused(run, api, "`page_size`", "`lookback_window`", "`zzz`")
+            assert_rejected(run, api, "`page_size`", "`lookback_window`", "`zzz`")
 
     INVALID: dict[str, list[object]] = {  # noqa: RUF012 - pytest reads it
         "auth_token": ["", " ", "sk tuple", "sk-tuple-\n", "\tsk-tuple", "sk-tuple-\x00", "sk-tuple-é", "sk-\u200b", 5],
@@ -128,7 +128,7 @@ class TestValues:
     }
 
     @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])
-    def test_an_invalid_value_is_refused_without_being_repeated(self, name: str, value: object) -> None:
+    def test_the_error_for_an_invalid_value_does_not_repeat_it(self, name: str, value: object) -> None:
         with pytest.raises(InputError, match=f"^`{name}` must ") as error:
             TapTuple(config={"auth_token": TOKEN, name: value})
         assert "\n" not in str(error.value)
@@ -138,7 +138,7 @@ class TestValues:
     @pytest.mark.parametrize(
         "value", [None, "", True, 0, -1, 1.5, float("inf"), 10**30, "x", "\ud800", [], ["a"], {}, {"a": 1}]
     )
-    def test_a_value_of_any_json_type_is_used_or_refused(self, name: str, value: object) -> None:
+    def test_a_value_of_any_json_type_is_accepted_or_rejected(self, name: str, value: object) -> None:
         message = ""
         try:
             accepted = TapTuple(config={"auth_token": TOKEN, name: value}).config.get(name)
@@ -184,7 +184,7 @@ class TestValues:
         assert run.exit_code == 0
 
     @pytest.mark.parametrize(("value", "seconds"), [(0.5, 1), (2.5, 3), (60.0, 60), (2, 2)])
-    def test_a_fraction_of_a_second_which_version_0_1_0_allowed_is_rounded_up(
+    def test_fractions_of_a_second_that_version_0_1_0_allowed_are_rounded_up(
         self, tap: TapRunner, value: float, seconds: int
     ) -> None:
         assert TapTuple(config={"auth_token": TOKEN, "request_timeout": value}).config["request_timeout"] == seconds
@@ -192,7 +192,7 @@ class TestValues:
             env = {"TAP_TUPLE_REQUEST_TIMEOUT": str(value), "TAP_TUPLE_API_URL": api.url, "TAP_TUPLE_AUTH_TOKEN": TOKEN}
             assert tap(None, args=["--config", "ENV"], env=env).exit_code == 0
 
-    def test_an_integral_float_is_an_integer(self, tap: TapRunner, settings: Settings) -> None:
+    def test_an_integral_float_is_accepted_as_an_integer(self, tap: TapRunner, settings: Settings) -> None:
         with Sandbox() as api:
             assert tap(settings(api, page_size=10.0, lookback_window=60.0)).exit_code == 0
             assert api.requests[0].query["per_page"] == "10"
@@ -239,7 +239,7 @@ class TestValues:
 
 
 class TestExtras:
-    """Settings that need a package which is not always installed."""
+    """Settings that need an optional dependency."""
 
     @pytest.mark.parametrize(
         ("extra", "config"),
@@ -250,7 +250,7 @@ class TestExtras:
             ("s3", {"encoding": {"format": "jsonl"}, "storage": {"root": "s3://bucket"}}),
         ],
     )
-    def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+    def test_the_error_for_a_missing_extra_has_the_command_that_installs_it(
         self,
         tap: TapRunner,
         settings: Settings,
@@ -263,7 +263,7 @@ class TestExtras:
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
         with Sandbox() as api:
             run = tap(settings(api, **({"batch_config": config} if "storage" in config else config)))
-            refused(run, api, f'Install it with: pip install "tap-tuple[{extra}]"')
+            assert_rejected(run, api, f'Install it with: pip install "tap-tuple[{extra}]"')
 
     def test_the_extras_are_those_of_the_sdk(self) -> None:
         requirements = [line for line in metadata.requires("tap-tuple") or [] if "extra ==" in line]
@@ -290,12 +290,12 @@ class TestExtras:
             ({"storage": None}, "`batch_config.storage` must be a JSON object."),
         ],
     )
-    def test_an_invalid_batch_config_is_refused_with_the_choices(
+    def test_the_error_for_an_invalid_batch_config_names_the_choices(
         self, tap: TapRunner, settings: Settings, config: dict[str, Any], message: str
     ) -> None:
         valid = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tmp"}}
         with Sandbox() as api:
-            refused(tap(settings(api, batch_config={**valid, **config})), api, message)
+            assert_rejected(tap(settings(api, batch_config={**valid, **config})), api, message)
 
     @pytest.mark.parametrize(
         "other", [{"stream_maps": {"calls": {"id": "id"}}}, {"flattening_enabled": True, "flattening_max_depth": 1}]
@@ -306,7 +306,7 @@ class TestExtras:
         batch = {"encoding": {"format": "jsonl"}, "storage": {"root": "file:///tmp"}}
         with Sandbox() as api:
             run = tap(settings(api, batch_config=batch, **other))
-            refused(run, api, "`batch_config` cannot be combined with `stream_maps` or `flattening_enabled`")
+            assert_rejected(run, api, "`batch_config` cannot be combined with `stream_maps` or `flattening_enabled`")
 
 
 class TestEnvironment:
@@ -345,10 +345,10 @@ class TestEnvironment:
             tap(settings(api, page_size=5), args=["--config", "ENV"], env=variables)
             assert [request.query["per_page"] for request in api.requests] == ["5", "7"]
 
-    def test_a_token_in_the_environment_without_config_env_is_pointed_out(self, tap: TapRunner) -> None:
+    def test_the_error_for_a_missing_token_mentions_a_token_in_the_environment(self, tap: TapRunner) -> None:
         with Sandbox() as api:
             run = tap({}, env={"TAP_TUPLE_AUTH_TOKEN": SECRET})
-            refused(run, api, "Missing required setting `auth_token`", "add `--config ENV`")
+            assert_rejected(run, api, "Missing required setting `auth_token`", "add `--config ENV`")
         assert "--config ENV" not in tap({}).errors[0]
 
     @pytest.mark.parametrize(
@@ -363,11 +363,11 @@ class TestEnvironment:
             ("TAP_TUPLE_AUTH_TOKEN", f"{SECRET} and more"),
         ],
     )
-    def test_an_invalid_variable_is_refused(
+    def test_an_invalid_variable_is_rejected(
         self, tap: TapRunner, settings: Settings, variable: str, value: str
     ) -> None:
         with Sandbox() as api:
-            error = refused(tap(settings(api), args=["--config", "ENV"], env={variable: value}), api)
+            error = assert_rejected(tap(settings(api), args=["--config", "ENV"], env={variable: value}), api)
         setting = variable.removeprefix("TAP_TUPLE_")
         assert setting in error or setting.lower() in error
 
@@ -382,7 +382,7 @@ class TestEnvironment:
         variables = {
             "TAP_TUPLE_START_DAT": "2026-01-31",
             "TAP_TUPLE_QUIET": "1",
-            # Meltano's own.
+            # Meltano sets this one.
             "TAP_TUPLE__SELECT": "[]",
             "TAP_TUPLE_LOGLEVEL": "INFO",
         }
@@ -394,7 +394,9 @@ class TestEnvironment:
             "Environment variable TAP_TUPLE_START_DAT is ignored: unknown setting. Did you mean `start_date`?",
         ]
 
-    def test_a_dotenv_file_is_read_and_named(self, tap: TapRunner, settings: Settings, tmp_path: Path) -> None:
+    def test_a_dotenv_file_is_read_and_its_path_is_logged(
+        self, tap: TapRunner, settings: Settings, tmp_path: Path
+    ) -> None:
         folder = tmp_path / "project" / "job"
         folder.mkdir(parents=True)
         dotenv = tmp_path / ".env"
@@ -409,12 +411,12 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         "content", ["TAP_TUPLE_USER_AGENT=é\n".encode("latin-1"), "A=1\n".encode("utf-16"), b"\xff"]
     )
-    def test_a_dotenv_file_that_is_not_utf_8_is_named(
+    def test_the_error_for_a_dotenv_file_that_is_not_utf_8_names_it(
         self, tap: TapRunner, settings: Settings, tmp_path: Path, content: bytes
     ) -> None:
         (tmp_path / ".env").write_bytes(content)
         with Sandbox() as api:
-            refused(tap(settings(api), args=["--config", "ENV"]), api, str(tmp_path / ".env"), "UTF-8")
+            assert_rejected(tap(settings(api), args=["--config", "ENV"]), api, str(tmp_path / ".env"), "UTF-8")
 
     @pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_TUPLE_LOGLEVEL"])
     def test_a_log_level_in_a_dotenv_file_is_checked(
@@ -422,7 +424,7 @@ class TestEnvironment:
     ) -> None:
         (tmp_path / ".env").write_text(f"{variable}=verbose\n", encoding="utf-8")
         with Sandbox() as api:
-            refused(
+            assert_rejected(
                 tap(settings(api), args=["--config", "ENV"]), api, f"Environment variable {variable} must be one of"
             )
 
@@ -449,14 +451,14 @@ class TestFiles:
             (b"1" * 5000, "contains a number that is too long"),
         ],
     )
-    def test_invalid_json_is_located_and_never_repeated(
+    def test_the_error_for_invalid_json_has_its_position_and_no_content(
         self, tap: TapRunner, settings: Settings, name: str, content: bytes, message: str
     ) -> None:
         path = tap.folder / "broken.json"
         path.write_bytes(content)
         with Sandbox() as api:
             run = tap(None if name == "config" else settings(api), args=[f"--{name}", path])
-            refused(run, api, f"The {name} file {path} ", message)
+            assert_rejected(run, api, f"The {name} file {path} ", message)
 
     @pytest.mark.parametrize(
         ("name", "content", "message"),
@@ -476,16 +478,16 @@ class TestFiles:
             ),
         ],
     )
-    def test_a_file_with_other_content_says_what_to_do(
+    def test_the_error_for_a_file_with_unexpected_content_says_what_to_do(
         self, tap: TapRunner, settings: Settings, name: str, content: dict[str, Any], message: str
     ) -> None:
         files: dict[str, Any] = {name: content}
         with Sandbox() as api:
-            refused(tap(settings(api), **files), api, message)
+            assert_rejected(tap(settings(api), **files), api, message)
 
     @pytest.mark.parametrize("name", ["config", "state", "catalog"])
-    @pytest.mark.parametrize("kind", ["missing", "folder", "loop", "unreadable name"])
-    def test_a_file_that_cannot_be_opened_is_refused_with_the_reason(
+    @pytest.mark.parametrize("kind", ["missing", "folder", "loop", "long name"])
+    def test_the_error_for_a_file_that_cannot_be_opened_has_the_reason(
         self, tap: TapRunner, settings: Settings, tmp_path: Path, name: str, kind: str
     ) -> None:
         path = tmp_path / f"{kind}.json"
@@ -493,23 +495,23 @@ class TestFiles:
             path.mkdir()
         elif kind == "loop":
             path.symlink_to(path)
-        elif kind == "unreadable name":
+        elif kind == "long name":
             path = Path("x" * 5000)
         reasons = {"missing": "No such file", "folder": "Is a directory", "loop": "symbolic link"}
         with Sandbox() as api:
             run = tap(None if name == "config" else settings(api), args=[f"--{name}", path])
-            refused(run, api, name, reasons.get(kind, "too long"), exit_code=run.exit_code or 1)
+            assert_rejected(run, api, name, reasons.get(kind, "too long"), exit_code=run.exit_code or 1)
 
     @pytest.mark.parametrize("name", ["config", "state", "catalog"])
     @pytest.mark.parametrize(
         "argument", ['{{"auth_token": "{secret}"}}', "{secret}", "{secret}.json", "auth_token={secret}"]
     )
-    def test_an_argument_that_is_not_a_file_name_is_never_repeated(
+    def test_an_argument_that_is_not_a_file_name_is_not_logged(
         self, tap: TapRunner, settings: Settings, name: str, argument: str
     ) -> None:
         with Sandbox() as api:
             run = tap(None if name == "config" else settings(api), args=[f"--{name}", argument.format(secret=SECRET)])
-            refused(run, api, name, exit_code=run.exit_code or 1)
+            assert_rejected(run, api, name, exit_code=run.exit_code or 1)
             if name == "config" and argument.startswith("{{"):
                 assert "`--config` expects a file name, not JSON." in run.errors[0]
 

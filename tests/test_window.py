@@ -37,7 +37,7 @@ class TestEnd:
         assert len(set(ends)) == 1
         assert before <= datetime.strptime(ends[0], "%Y-%m-%dT%H:%M:%S.%f%z") <= datetime.now(timezone.utc)
 
-    def test_a_call_that_ends_while_the_run_reads_is_left_to_the_next_run(
+    def test_a_call_that_ends_during_a_run_is_written_by_the_next_run(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         def end_a_call(api: Sandbox) -> None:
@@ -58,7 +58,7 @@ class TestEnd:
             ("2024-03-03T12:00:00.3+02:00", "2024-03-03T10:00:00.300Z", [1, 2]),
         ],
     )
-    def test_end_date_is_excluded_to_the_millisecond(
+    def test_end_date_is_exclusive_to_the_millisecond(
         self, tap: InProcessTap, settings: Settings, end_date: str, until: str, ids: list[int]
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -84,7 +84,7 @@ class TestStart:
             ({"start_date": "2024-03-01T09:00:00.123456+02:00"}, "2024-03-01T07:00:00.123Z"),
         ],
     )
-    def test_a_first_run_begins_at_start_date(
+    def test_a_first_run_starts_at_start_date(
         self, tap: InProcessTap, settings: Settings, config: dict[str, Any], since: str
     ) -> None:
         with Sandbox(CALLS) as api:
@@ -93,7 +93,7 @@ class TestStart:
         assert run.ids() == [1, 2, 3, 4, 5]
 
     @pytest.mark.parametrize(
-        ("config", "bookmark", "latest_since"),
+        ("config", "bookmark", "since"),
         [
             ({}, "2024-03-04T10:00:00.438Z", "2024-03-04T09:00:00.438Z"),
             ({"lookback_window": 0}, "2024-03-04T10:00:00.100Z", "2024-03-04T10:00:00.100Z"),
@@ -103,15 +103,15 @@ class TestStart:
             ({"lookback_window": 10**40}, "2024-03-04T10:00:00.438Z", "1970-01-01T00:00:00.000Z"),
         ],
     )
-    def test_a_later_run_begins_a_lookback_window_before_the_bookmark_but_not_before_start_date(
-        self, tap: InProcessTap, settings: Settings, config: dict[str, Any], bookmark: str, latest_since: str
+    def test_a_later_run_starts_a_lookback_window_before_the_bookmark_but_not_before_start_date(
+        self, tap: InProcessTap, settings: Settings, config: dict[str, Any], bookmark: str, since: str
     ) -> None:
         with Sandbox(CALLS) as api:
             run = tap(settings(api, **config), state=a_state(bookmark), env={"TZ": "EST5"})
-            assert requested(api, "since")[0] == latest_since
-        assert run.ids() == [call["id"] for call in CALLS if call["ended_at"] >= latest_since]
+            assert requested(api, "since")[0] == since
+        assert run.ids() == [call["id"] for call in CALLS if call["ended_at"] >= since]
 
-    def test_start_date_and_the_bookmark_are_included_to_the_millisecond(
+    def test_start_date_and_the_bookmark_are_inclusive_to_the_millisecond(
         self, tap: InProcessTap, settings: Settings
     ) -> None:
         calls = [a_call(number, f"2024-03-01T10:00:00.{number:03}Z") for number in (437, 438, 439)]
@@ -133,7 +133,7 @@ class TestEmptyWindow:
             ({}, "2999-01-01T00:00:00.000Z"),
         ],
     )
-    def test_an_empty_window_needs_no_request_and_keeps_the_bookmark(
+    def test_an_empty_window_takes_no_request_and_keeps_the_bookmark(
         self, tap: InProcessTap, settings: Settings, config: dict[str, Any], bookmark: str | None
     ) -> None:
         with Sandbox(CALLS) as api:
