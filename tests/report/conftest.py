@@ -1,4 +1,4 @@
-"""The fixtures of the report's tests: a team's database, and a real browser."""
+"""Fixtures of the report's tests: a team's database, and a real browser."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def find_chromium() -> str:
     """Return the path of Debian's Chromium, or of the browser that CHROMIUM names."""
     name = os.environ.get("CHROMIUM", "chromium")
     program = shutil.which(name)
-    assert program, f"there is no {name} here; `make test-report` installs it, or says how"
+    assert program, f"{name} is not installed; `make test-report` installs it or says how to"
     return program

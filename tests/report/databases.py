@@ -18,40 +18,43 @@ _PARTICIPATIONS = """{
 
 
 def write_database(path: Path, calls: list[dict[str, Any]], schema: str = "tuple") -> Path:
-    stays = [
+    participations = [
         {
-            "id": stay["id"],
+            "id": participation["id"],
             "call_id": call["id"],
-            "user_email": stay["user"]["email"],
-            "joined_at": stay["joined_at"],
-            "left_at": stay["left_at"],
+            "user_email": participation["user"]["email"],
+            "joined_at": participation["joined_at"],
+            "left_at": participation["left_at"],
         }
         for call in calls
-        for stay in call["call_participations"]
+        for participation in call["call_participations"]
     ]
     with duckdb.connect(str(path)) as connection:
         connection.execute(f'create schema "{schema}"')
-        for table, rows, columns in (("calls", calls, _CALLS), ("call_participations", stays, _PARTICIPATIONS)):
+        for table, rows, columns in (
+            ("calls", calls, _CALLS),
+            ("call_participations", participations, _PARTICIPATIONS),
+        ):
             file = path.with_suffix(f".{table}.json")
             file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
             connection.execute(
-                f'create table "{schema}".{table} as'  # noqa: S608 - the tests' own words
+                f'create table "{schema}".{table} as'  # noqa: S608 - names from the tests
                 f" select * from read_json('{file}', format = 'newline_delimited', columns = {columns})"
             )
     return path
 
 
 def call(number: int, began: str, minutes: int, *people: str) -> dict[str, Any]:
-    """Return a call in which all people stay from its beginning, e.g. `2026-06-01 09:30`, to its end."""
-    return call_of_stays(number, *((person, began, minutes) for person in people))
+    """Return a call in which all people participate from its start, e.g. `2026-06-01 09:30`, to its end."""
+    return call_with_participations(number, *((person, began, minutes) for person in people))
 
 
-def call_of_stays(number: int, *stays: tuple[str | None, str, int | None]) -> dict[str, Any]:
-    """Return a call of stays: a person, a beginning, and minutes; None means that the end is unknown."""
-    beginnings = [datetime.fromisoformat(began) for _, began, _ in stays]
+def call_with_participations(number: int, *participations: tuple[str | None, str, int | None]) -> dict[str, Any]:
+    """Return a call with participations: a person, a start, and minutes, which are None if the end is unknown."""
+    beginnings = [datetime.fromisoformat(began) for _, began, _ in participations]
     ends = [
         None if minutes is None else began + timedelta(minutes=minutes)
-        for began, (_, _, minutes) in zip(beginnings, stays, strict=True)
+        for began, (_, _, minutes) in zip(beginnings, participations, strict=True)
     ]
     began, ended = min(beginnings), max(end for end in ends if end)
     return {
@@ -60,7 +63,7 @@ def call_of_stays(number: int, *stays: tuple[str | None, str, int | None]) -> di
         "ended_at": str(ended),
         "duration_seconds": int((ended - began).total_seconds()),
         "call_participations": [
-            {"id": number * 100 + place, "user": {"email": person}, "joined_at": joined, "left_at": end and str(end)}
-            for place, ((person, joined, _), end) in enumerate(zip(stays, ends, strict=True))
+            {"id": number * 100 + index, "user": {"email": person}, "joined_at": joined, "left_at": end and str(end)}
+            for index, ((person, joined, _), end) in enumerate(zip(participations, ends, strict=True))
         ],
     }

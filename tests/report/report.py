@@ -23,14 +23,14 @@ class Page:
     Attributes:
         path: The file.
         html: Its content.
-        words: The page without scripts and styles: the text beside the charts.
+        text: The text outside the charts, without scripts and styles.
         charts: The Vega-Lite specification of each chart.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.html = path.read_text(encoding="utf-8")
-        self.words = unescape(re.sub(r"(?s)<(script|style).*?</\1>|<!--.*?-->", "", self.html))
+        self.text = unescape(re.sub(r"(?s)<(script|style).*?</\1>|<!--.*?-->", "", self.html))
         data = re.search(r'(?s)<script type="application/json" id="charts">(.*?)</script>', self.html)
         assert data
         self.charts: dict[str, Any] = json.loads(data[1])

@@ -23,8 +23,8 @@ SMALLEST_LABEL_PX = 8
 TEXT_CONTRAST = 4.5
 MARK_CONTRAST = 3
 
-# Everything that a chart draws: box and colour of each mark; box, size, colour and text of each label.
-LOOK = """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => {
+# The contents of each chart: box and colour of each mark; box, size, colour and text of each label.
+READ_CHARTS = """() => Object.fromEntries([...document.querySelectorAll(".chart")].map((chart) => {
   const box = (element) => {
     const { left, top, right, bottom } = element.getBoundingClientRect();
     return { left, top, right, bottom, width: right - left, height: bottom - top };
@@ -47,39 +47,39 @@ WIDEST_DRAWING = """() => Math.max(
 BACKGROUND = "() => getComputedStyle(document.body).backgroundColor"
 
 
-class Witness:
-    """A tab, with its console messages and requests."""
+class RecordedTab:
+    """A tab that records its console messages and requests."""
 
     def __init__(self, tab: Tab) -> None:
         self.tab = tab
-        self.complaints: list[str] = []
+        self.console_messages: list[str] = []
         self.requests: list[str] = []
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("console", lambda message: self.console_messages.append(message.text))
+        tab.on("pageerror", lambda error: self.console_messages.append(str(error)))
         tab.on("request", lambda request: self.requests.append(request.url))
         tab.on("websocket", lambda socket: self.requests.append(socket.url))
 
     def open(self, page: Page) -> dict[str, Any]:
         self.tab.goto(page.path.as_uri())
-        return self.look()
+        return self.read_charts()
 
-    def look(self) -> dict[str, Any]:
+    def read_charts(self) -> dict[str, Any]:
         self.tab.wait_for_selector("html[data-drawn='5']", timeout=20_000)
-        looked: dict[str, Any] = self.tab.evaluate(LOOK)
-        return looked
+        charts: dict[str, Any] = self.tab.evaluate(READ_CHARTS)
+        return charts
 
 
 @pytest.fixture
-def witness(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Witness]:
+def recorded_tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[RecordedTab]:
     view: tuple[int, Any] = getattr(request, "param", (1400, "light"))
     width, scheme = view
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    yield Witness(tab)
+    yield RecordedTab(tab)
     tab.close()
 
 
 every_view = pytest.mark.parametrize(
-    "witness",
+    "recorded_tab",
     [(width, scheme) for width in WIDTHS for scheme in SCHEMES],
     indirect=True,
     ids=[f"{width}-{scheme}" for width in WIDTHS for scheme in SCHEMES],
@@ -87,8 +87,8 @@ every_view = pytest.mark.parametrize(
 
 
 @every_view
-def test_every_chart_draws_all_rows_without_console_output_or_requests(page: Page, witness: Witness) -> None:
-    charts = witness.open(page)
+def test_every_chart_draws_all_rows_without_console_output_or_requests(page: Page, recorded_tab: RecordedTab) -> None:
+    charts = recorded_tab.open(page)
     assert {name: len(chart["marks"]) for name, chart in charts.items()} == {
         name: len(page.rows(name)) for name in page.charts
     }
@@ -96,17 +96,17 @@ def test_every_chart_draws_all_rows_without_console_output_or_requests(page: Pag
     for chart in charts.values():
         assert all(mark["width"] >= 2 for mark in chart["marks"])
         assert sum(mark["height"] >= 2 for mark in chart["marks"]) >= 3
-    assert witness.complaints == []
-    assert witness.requests == [page.path.as_uri()]
+    assert recorded_tab.console_messages == []
+    assert recorded_tab.requests == [page.path.as_uri()]
 
 
 @every_view
-def test_the_page_fits_the_window_and_no_labels_overlap(page: Page, witness: Witness) -> None:
-    charts = witness.open(page)
-    viewport = witness.tab.viewport_size
+def test_the_page_fits_the_window_and_no_labels_overlap(page: Page, recorded_tab: RecordedTab) -> None:
+    charts = recorded_tab.open(page)
+    viewport = recorded_tab.tab.viewport_size
     assert viewport
     width = viewport["width"]
-    assert witness.tab.evaluate("document.documentElement.scrollWidth") == width
+    assert recorded_tab.tab.evaluate("document.documentElement.scrollWidth") == width
     for chart in charts.values():
         for label in chart["labels"]:
             assert 0 <= label["left"] < label["right"] <= width, label
@@ -118,90 +118,90 @@ def test_the_page_fits_the_window_and_no_labels_overlap(page: Page, witness: Wit
 
 
 @every_view
-def test_the_matrix_names_every_person_on_both_axes(page: Page, witness: Witness) -> None:
-    labels = [label["text"] for label in witness.open(page)["who_with_whom"]["labels"]]
+def test_the_matrix_names_every_person_on_both_axes(page: Page, recorded_tab: RecordedTab) -> None:
+    labels = [label["text"] for label in recorded_tab.open(page)["who_with_whom"]["labels"]]
     assert sorted(labels) == sorted(page.matrix_order() * 2)
 
 
 @every_view
-def test_text_and_bars_have_enough_contrast(page: Page, witness: Witness) -> None:
-    charts = witness.open(page)
-    ground = witness.tab.evaluate(BACKGROUND)
-    colours = set(witness.tab.evaluate(TEXT_COLOURS))
+def test_text_and_bars_have_enough_contrast(page: Page, recorded_tab: RecordedTab) -> None:
+    charts = recorded_tab.open(page)
+    background = recorded_tab.tab.evaluate(BACKGROUND)
+    colours = set(recorded_tab.tab.evaluate(TEXT_COLOURS))
     colours |= {label["fill"] for chart in charts.values() for label in chart["labels"]}
-    assert min(_contrast(colour, ground) for colour in colours) >= TEXT_CONTRAST
+    assert min(_contrast(colour, background) for colour in colours) >= TEXT_CONTRAST
     for name in ("length_of_calls", "size_of_calls"):
-        assert {_contrast(mark["fill"], ground) >= MARK_CONTRAST for mark in charts[name]["marks"]} == {True}
+        assert {_contrast(mark["fill"], background) >= MARK_CONTRAST for mark in charts[name]["marks"]} == {True}
 
 
 @every_view
-def test_each_step_of_the_matrix_has_its_own_colour(page: Page, witness: Witness) -> None:
-    marks = witness.open(page)["who_with_whom"]["marks"]
+def test_each_step_of_the_matrix_has_its_own_colour(page: Page, recorded_tab: RecordedTab) -> None:
+    marks = recorded_tab.open(page)["who_with_whom"]["marks"]
     steps = {row["step"] for row in page.rows("who_with_whom")}
     assert len({mark["fill"] for mark in marks}) == len(steps) >= 4
 
 
-def test_an_open_page_follows_the_colour_scheme_of_the_system(page: Page, witness: Witness) -> None:
-    light = witness.open(page)["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
-    witness.tab.emulate_media(color_scheme="dark")
-    dark = witness.look()["size_of_calls"]["marks"][0]["fill"], witness.tab.evaluate(BACKGROUND)
+def test_an_open_page_follows_the_colour_scheme_of_the_system(page: Page, recorded_tab: RecordedTab) -> None:
+    light = recorded_tab.open(page)["size_of_calls"]["marks"][0]["fill"], recorded_tab.tab.evaluate(BACKGROUND)
+    recorded_tab.tab.emulate_media(color_scheme="dark")
+    dark = recorded_tab.read_charts()["size_of_calls"]["marks"][0]["fill"], recorded_tab.tab.evaluate(BACKGROUND)
     assert _luminance(light[1]) > 0.9
     assert _luminance(dark[1]) < 0.05
     assert light[0] != dark[0]
 
 
-def test_a_printed_page_is_dark_on_white(page: Page, witness: Witness) -> None:
-    witness.tab.emulate_media(color_scheme="dark", media="print")
-    witness.open(page)
-    assert _luminance(witness.tab.evaluate(BACKGROUND)) > 0.9
+def test_a_printed_page_is_dark_on_white(page: Page, recorded_tab: RecordedTab) -> None:
+    recorded_tab.tab.emulate_media(color_scheme="dark", media="print")
+    recorded_tab.open(page)
+    assert _luminance(recorded_tab.tab.evaluate(BACKGROUND)) > 0.9
 
 
-def test_the_page_is_redrawn_when_the_window_becomes_narrow(page: Page, witness: Witness) -> None:
-    witness.open(page)
-    witness.tab.set_viewport_size({"width": 400, "height": 900})
+def test_the_page_is_redrawn_when_the_window_becomes_narrow(page: Page, recorded_tab: RecordedTab) -> None:
+    recorded_tab.open(page)
+    recorded_tab.tab.set_viewport_size({"width": 400, "height": 900})
     # Playwright's own way to wait for a condition needs `eval`, which the page forbids.
     deadline = time.monotonic() + 20
-    while witness.tab.evaluate(WIDEST_DRAWING) >= 400:
+    while recorded_tab.tab.evaluate(WIDEST_DRAWING) >= 400:
         assert time.monotonic() < deadline
-        witness.tab.wait_for_timeout(20)
-    cells = witness.look()["who_with_whom"]["marks"]
+        recorded_tab.tab.wait_for_timeout(20)
+    cells = recorded_tab.read_charts()["who_with_whom"]["marks"]
     assert max(cell["right"] for cell in cells) <= 400
     assert all(abs(cell["width"] - cell["height"]) < 3 for cell in cells)
-    assert witness.complaints == []
+    assert recorded_tab.console_messages == []
 
 
-def test_a_tooltip_describes_what_the_mouse_points_to(page: Page, witness: Witness) -> None:
-    witness.open(page)
-    witness.tab.locator("#who_with_whom .mark-rect.role-mark path").first.hover()
-    tooltip = witness.tab.locator("#tooltip")
+def test_a_tooltip_describes_what_the_mouse_points_to(page: Page, recorded_tab: RecordedTab) -> None:
+    recorded_tab.open(page)
+    recorded_tab.tab.locator("#who_with_whom .mark-rect.role-mark path").first.hover()
+    tooltip = recorded_tab.tab.locator("#tooltip")
     tooltip.wait_for(state="visible")
     first, second = page.matrix_order()[:2]
     assert tooltip.inner_text().startswith(f"{first} and {second}: ")
-    witness.tab.locator("h1").hover()
+    recorded_tab.tab.locator("h1").hover()
     tooltip.wait_for(state="hidden")
 
 
-def test_markup_in_an_address_is_shown_as_text(witness: Witness, tmp_path: Path) -> None:
+def test_markup_in_an_address_is_shown_as_text(recorded_tab: RecordedTab, tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=console.log(1)>@evil.test"
     page = build(
         write_database(tmp_path / "evil.duckdb", [call(1, "2026-06-01 09:00", 30, "a@b.test", evil, "c@d.test")])
     )
-    labels = [label["text"] for label in witness.open(page)["who_with_whom"]["labels"]]
+    labels = [label["text"] for label in recorded_tab.open(page)["who_with_whom"]["labels"]]
     assert any(label.startswith("</script><img") for label in labels)
-    assert witness.complaints == []
-    assert witness.requests == [page.path.as_uri()]
+    assert recorded_tab.console_messages == []
+    assert recorded_tab.requests == [page.path.as_uri()]
 
 
-def test_a_single_short_call_is_drawn(witness: Witness, tmp_path: Path) -> None:
+def test_a_single_short_call_is_drawn(recorded_tab: RecordedTab, tmp_path: Path) -> None:
     page = build(write_database(tmp_path / "one.duckdb", [call(1, "2026-06-01 09:00", 5, "a@b.test", "c@d.test")]))
-    charts = witness.open(page)
+    charts = recorded_tab.open(page)
     assert len(charts["who_with_whom"]["marks"]) == 2
     assert len(charts["hours_of_the_week"]["marks"]) == 1
-    assert witness.complaints == []
+    assert recorded_tab.console_messages == []
 
 
 def _overlap(one: dict[str, float], other: dict[str, float]) -> bool:
-    """Return whether two boxes overlap by more than one pixel, by which a line is higher than its letters."""
+    """Return whether two boxes overlap by more than two pixels, as the box of a label is higher than its letters."""
     across = min(one["right"], other["right"]) - max(one["left"], other["left"])
     down = min(one["bottom"], other["bottom"]) - max(one["top"], other["top"])
     return across > 2 and down > 2

@@ -1,4 +1,4 @@
-"""Names and pseudonyms; an anonymous page names nobody."""
+"""Names and pseudonyms; an anonymous page contains no names."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def test_an_anonymous_page_contains_no_names_and_no_addresses(
 ) -> None:
     page = build(database, "--anonymous", "--key-file", tmp_path / "secret.key", "--output", tmp_path / "page.html")
     assert len(page.matrix_order()) == 25
-    assert "@" not in page.words
-    text = f"{page.words} {page.charts}".lower()
-    for email in {stay["user"]["email"] for one in calls for stay in one["call_participations"]}:
+    assert "@" not in page.text
+    text = f"{page.text} {page.charts}".lower()
+    for email in {participation["user"]["email"] for one in calls for participation in one["call_participations"]}:
         local = email.partition("@")[0]
         for word in (email, local, local.replace(".", " ")):
             assert word not in page.html.lower()
@@ -28,7 +28,7 @@ def test_an_anonymous_page_contains_no_names_and_no_addresses(
             assert not re.search(rf"\b{word}\b", text), word
 
 
-def test_the_same_page_with_names_contains_them(page: Page) -> None:
+def test_a_page_that_is_not_anonymous_contains_names(page: Page) -> None:
     assert "Yuki Tanaka" in page.matrix_order()
     assert "@" not in str(page.charts)
 
@@ -53,7 +53,7 @@ def test_pseudonyms_depend_on_the_key() -> None:
 
 
 def test_each_person_has_a_different_pseudonym() -> None:
-    """Three hundred people, several of whom get the same two words."""
+    """Three hundred people, several of whom are assigned the same two words."""
     people = [f"person{number}@x.test" for number in range(300)]
     pseudonyms = Pseudonyms(people, b"key")
     names = {pseudonyms[email] for email in people}
@@ -69,7 +69,7 @@ def test_each_person_has_a_different_pseudonym() -> None:
         ("mei.chen+tuple@x.test", "Mei Chen"),
         ("mchen42@x.test", "mchen42"),
         ("zoë_müller@x.test", "Zoë Müller"),
-        ("ann@y.test", "ann@y.test"),  # there is another ann
+        ("ann@y.test", "ann@y.test"),  # `ann@x.test` is another person
         ("+@x.test", "+@x.test"),
         ("no address", "no address"),
     ],

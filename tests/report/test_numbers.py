@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from databases import call, call_of_stays, write_database
+from databases import call, call_with_participations, write_database
 from seriation import seriate
 from warehouse import Warehouse
 
@@ -18,22 +18,27 @@ if TYPE_CHECKING:
 MONDAY = "2026-06-01"
 
 
-def ask(directory: Path, calls: list[dict[str, Any]], question: str, time_zone: str = "UTC") -> list[dict[str, Any]]:
+def query_chart(
+    directory: Path, calls: list[dict[str, Any]], chart: str, time_zone: str = "UTC"
+) -> list[dict[str, Any]]:
     """Return the result of the SQL of one chart for these calls."""
     with Warehouse(write_database(directory / "w.duckdb", calls), "tuple", time_zone) as warehouse:
-        rows: list[dict[str, Any]] = warehouse.rows(question)
+        rows: list[dict[str, Any]] = warehouse.rows(chart)
         return rows
 
 
 def hours_by_pair(calls: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
-    """Count minute by minute, for calls whose stays begin and end at full minutes."""
+    """Return the hours of each pair, counted minute by minute; participations begin and end at full minutes."""
     minutes_together: dict[tuple[str, ...], int] = defaultdict(int)
     for one in calls:
         present: dict[datetime, set[str]] = defaultdict(set)
-        for stay in one["call_participations"]:
-            at, left = datetime.fromisoformat(stay["joined_at"]), datetime.fromisoformat(stay["left_at"])
+        for participation in one["call_participations"]:
+            at, left = (
+                datetime.fromisoformat(participation["joined_at"]),
+                datetime.fromisoformat(participation["left_at"]),
+            )
             while at < left:
-                present[at].add(stay["user"]["email"])
+                present[at].add(participation["user"]["email"])
                 at += timedelta(minutes=1)
         for people in present.values():
             for pair in combinations(sorted(people), 2):
@@ -42,10 +47,10 @@ def hours_by_pair(calls: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
 
 
 @pytest.fixture
-def comings_and_goings() -> list[dict[str, Any]]:
-    """Calls in which one person comes late, one uses two devices, and one leaves and comes back."""
+def calls_with_interruptions() -> list[dict[str, Any]]:
+    """Calls in which one person joins late, one uses two devices, and one leaves and rejoins."""
     return [
-        call_of_stays(
+        call_with_participations(
             1,
             ("ann@x.test", f"{MONDAY} 09:07", 80),
             ("bob@x.test", f"{MONDAY} 09:12", 20),
@@ -53,21 +58,24 @@ def comings_and_goings() -> list[dict[str, Any]]:
             ("cem@x.test", f"{MONDAY} 09:10", 10),
             ("cem@x.test", f"{MONDAY} 10:01", 26),
         ),
-        call_of_stays(2, ("ann@x.test", "2026-06-09 23:50", 25), ("cem@x.test", "2026-06-09 23:55", 65)),
+        call_with_participations(2, ("ann@x.test", "2026-06-09 23:50", 25), ("cem@x.test", "2026-06-09 23:55", 65)),
     ]
 
 
 def test_the_matrix_counts_simultaneous_time_of_a_pair_once(
-    tmp_path: Path, comings_and_goings: list[dict[str, Any]]
+    tmp_path: Path, calls_with_interruptions: list[dict[str, Any]]
 ) -> None:
-    pairs = {(row["person"], row["other"]): row["hours"] for row in ask(tmp_path, comings_and_goings, "who_with_whom")}
-    assert pairs == pytest.approx(hours_by_pair(comings_and_goings))
+    pairs = {
+        (row["person"], row["other"]): row["hours"]
+        for row in query_chart(tmp_path, calls_with_interruptions, "who_with_whom")
+    }
+    assert pairs == pytest.approx(hours_by_pair(calls_with_interruptions))
 
 
 def test_weeks_count_the_time_with_two_or_more_people_once(
-    tmp_path: Path, comings_and_goings: list[dict[str, Any]]
+    tmp_path: Path, calls_with_interruptions: list[dict[str, Any]]
 ) -> None:
-    weeks = ask(tmp_path, comings_and_goings, "hours_a_week")
+    weeks = query_chart(tmp_path, calls_with_interruptions, "hours_a_week")
     # 9:10 to 9:52 and 10:01 to 10:27; then 23:55 to 0:15.
     assert [(week["week"], round(week["hours"] * 60, 6)) for week in weeks] == [
         (date(2026, 6, 1), 42 + 26),
@@ -78,7 +86,7 @@ def test_weeks_count_the_time_with_two_or_more_people_once(
 def test_a_week_without_calls_has_zero_hours(tmp_path: Path) -> None:
     people = "a@x.test", "b@x.test"
     calls = [call(1, f"{MONDAY} 09:00", 60, *people), call(2, "2026-06-19 09:00", 60, *people)]
-    weeks = ask(tmp_path, calls, "hours_a_week")
+    weeks = query_chart(tmp_path, calls, "hours_a_week")
     assert [(week["week"].day, week["hours"]) for week in weeks] == [(1, 1), (8, 0), (15, 1)]
     assert not any(week["cut_short"] for week in weeks)
 
@@ -87,7 +95,7 @@ def test_the_first_and_last_weeks_are_marked_as_partial(tmp_path: Path) -> None:
     calls = [
         call(number, f"2026-06-{day:02} 09:00", 60, "a@x.test", "b@x.test") for number, day in enumerate((2, 9, 17))
     ]
-    assert [week["cut_short"] for week in ask(tmp_path, calls, "hours_a_week")] == [True, False, True]
+    assert [week["cut_short"] for week in query_chart(tmp_path, calls, "hours_a_week")] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -104,17 +112,17 @@ def test_hours_follow_the_clock_of_the_time_zone(
 ) -> None:
     # A Sunday, when Berlin is two hours ahead, Kolkata five and a half, and New York four behind.
     calls = [call(1, "2026-06-07 22:30", 120, "a@x.test", "b@x.test")]
-    rows = ask(tmp_path, calls, "hours_of_the_week", zone)
+    rows = query_chart(tmp_path, calls, "hours_of_the_week", zone)
     assert {(row["weekday"], row["hour"]): row["hours"] * 60 for row in rows} == expected
 
 
 def test_the_repeated_hour_at_the_end_of_daylight_saving_time_counts_twice(tmp_path: Path) -> None:
     calls = [call(1, "2026-10-24 23:30", 150, "a@x.test", "b@x.test")]
-    rows = ask(tmp_path, calls, "hours_of_the_week", "Europe/Berlin")
+    rows = query_chart(tmp_path, calls, "hours_of_the_week", "Europe/Berlin")
     assert {row["hour"]: row["hours"] * 60 for row in rows} == {1: 30, 2: 120}
 
 
-def test_calls_are_counted_by_length_and_by_people(tmp_path: Path) -> None:
+def test_calls_are_counted_by_length_and_by_number_of_people(tmp_path: Path) -> None:
     ann, bob, cem = "ann@x.test", "bob@x.test", "cem@x.test"
     calls = [
         call(1, f"{MONDAY} 09:00", 14, ann, bob),

@@ -1,4 +1,4 @@
-"""The texts of the page beside its charts."""
+"""The text of the page outside its charts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sentences
-from databases import call, call_of_stays, write_database
+from databases import call, call_with_participations, write_database
 from report import Page, build
 from steps import Steps
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 def test_the_page_says_that_people_of_example_com_are_invented(page: Page) -> None:
-    assert "These people and calls are invented" in page.words
+    assert "These people and calls are invented" in page.text
 
 
-def test_the_page_of_real_people_names_the_time_zone_and_what_was_left_out(tmp_path: Path) -> None:
+def test_a_page_names_the_time_zone_and_counts_participations_that_are_not_included(tmp_path: Path) -> None:
     calls = [
         call(1, "2026-06-01 09:00", 60, "a@x.test", "b@example.com"),
-        call_of_stays(2, ("a@x.test", "2026-06-01 11:00", 60), ("b@example.com", "2026-06-01 11:00", None)),
-        call_of_stays(3, ("a@x.test", "2026-06-01 13:00", 60), (None, "2026-06-01 13:00", 60)),
+        call_with_participations(2, ("a@x.test", "2026-06-01 11:00", 60), ("b@example.com", "2026-06-01 11:00", None)),
+        call_with_participations(3, ("a@x.test", "2026-06-01 13:00", 60), (None, "2026-06-01 13:00", 60)),
     ]
     page = build(write_database(tmp_path / "w.duckdb", calls), "--time-zone", "Europe/Berlin")
     assert [row["hours"] for row in page.rows("who_with_whom")] == [1, 1]
-    assert "2 participations without a person, a start or an end are not included in the hours" in page.words
-    assert "time zone Europe/Berlin" in page.words
-    assert "invented" not in page.words
+    assert "2 participations without a person, a start or an end are not included in the hours" in page.text
+    assert "time zone Europe/Berlin" in page.text
+    assert "invented" not in page.text
 
 
 def test_the_same_calls_produce_the_same_page(database: Path, page: Page, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_busy_hours_are_the_shortest_range_with_half_of_the_hours(
     assert title == f"Half of all pairing happens between {between} UTC"
 
 
-def test_a_period_within_one_year_names_it_once() -> None:
+def test_a_period_within_one_year_names_the_year_once() -> None:
     facts = {"first_day": date(2025, 12, 1), "last_day": date(2026, 1, 9)}
     assert sentences.period(facts, "UTC") == "1 December 2025 to 9 January 2026 (UTC)"
     facts["first_day"] = date(2026, 1, 2)
