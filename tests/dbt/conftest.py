@@ -1,4 +1,4 @@
-"""The databases in which the package's tests build."""
+"""Fixtures of the package's tests: the databases in which they build the models."""
 
 from __future__ import annotations
 

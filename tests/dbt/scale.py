@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 CALLS = 200_000
 USERS = 200
-MOST_SECONDS = 60
-MOST_GB = 2
+MAX_SECONDS = 60
+MAX_GB = 2
 
 
 def main() -> None:
-    """Build once; print the figures; exit with 1 if they are above the limits."""
+    """Build once, and print the figures; exit with 1 if they exceed the limits."""
     with tempfile.TemporaryDirectory(prefix="tap-tuple-scale-") as name:
         folder = Path(name)
         database = folder / "warehouse.duckdb"
@@ -52,22 +52,29 @@ def main() -> None:
         f"dbt build over {CALLS:,} calls of {USERS} people, {os.cpu_count()} cores: {seconds:.0f} s,"
         f" {used.ru_utime + used.ru_stime:.0f} s of processor time, {gigabytes:.1f} GB at most"
     )
-    if seconds > MOST_SECONDS or gigabytes > MOST_GB:
-        sys.exit(f"That is more than {MOST_SECONDS} s or {MOST_GB} GB.")
+    if seconds > MAX_SECONDS or gigabytes > MAX_GB:
+        sys.exit(f"That is more than {MAX_SECONDS} s or {MAX_GB} GB.")
 
 
 def load(database: Path) -> None:
     """Write the tables as target-duckdb does."""
     calls = generate_calls(CALLS, users=USERS)
     calls_csv = database.with_suffix(".calls.csv")
-    stays_csv = database.with_suffix(".stays.csv")
+    participations_csv = database.with_suffix(".stays.csv")
     _write(calls_csv, ((c["id"], c["started_at"], c["ended_at"], c["duration_seconds"]) for c in calls))
     _write(
-        stays_csv,
+        participations_csv,
         chain.from_iterable(
             (
-                (stay["id"], call["id"], call["ended_at"], stay["user"]["email"], stay["joined_at"], stay["left_at"])
-                for stay in call["call_participations"]
+                (
+                    participation["id"],
+                    call["id"],
+                    call["ended_at"],
+                    participation["user"]["email"],
+                    participation["joined_at"],
+                    participation["left_at"],
+                )
+                for participation in call["call_participations"]
             )
             for call in calls
         ),
@@ -79,7 +86,7 @@ def load(database: Path) -> None:
             " (id hugeint primary key, started_at timestamp, ended_at timestamp, duration_seconds hugeint);"
             "create table tuple.call_participations (id hugeint primary key, call_id hugeint, call_ended_at timestamp,"
             " user_email varchar, joined_at timestamp, left_at timestamp);"
-            f"copy tuple.calls from '{calls_csv}'; copy tuple.call_participations from '{stays_csv}'"
+            f"copy tuple.calls from '{calls_csv}'; copy tuple.call_participations from '{participations_csv}'"
         )
 
 

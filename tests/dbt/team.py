@@ -1,6 +1,6 @@
 """A small team whose numbers can be counted by hand, in the tables that loaders write.
 
-Its clock is Berlin's, one hour ahead of UTC; today is Monday, 16 March 2026.
+Its time zone is Europe/Berlin, one hour ahead of UTC; today is Monday, 16 March 2026.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ VARIABLES = {"tuple_time_zone": "Europe/Berlin", "tuple_today": "2026-03-16"}
 
 ANN, BOB, CEM, DIA, ELI, FAY, GUS = (f"{name}@x.test" for name in ("ann", "bob", "cem", "dia", "eli", "fay", "gus"))
 
-# Fay was never in a call, and Gus is on no list. Bob has had another address.
+# Fay was never in a call, Gus is not on the list, and Bob has former addresses.
 PEOPLE = f"""email,name,team,start_date,aliases
 Ann@x.test,Ann Arbor,design,,
 {BOB},Bob Bee,design,,bob.old@x.test Bob.Older@x.test
@@ -25,7 +25,7 @@ Ann@x.test,Ann Arbor,design,,
 """
 
 # Call, person, when they joined and left (UTC).
-STAYS: list[tuple[int, str | None, str | None, str | None]] = [
+PARTICIPATIONS: list[tuple[int, str | None, str | None, str | None]] = [
     # Bob leaves and comes back, and uses two devices for a while.
     (1, "Ann@X.test", "2026-02-02 09:00", "2026-02-02 10:00"),
     (1, BOB, "2026-02-02 09:10", "2026-02-02 09:30"),
@@ -40,14 +40,14 @@ STAYS: list[tuple[int, str | None, str | None, str | None]] = [
     # It is not known who was with Bob.
     (4, BOB, "2026-02-05 14:00", "2026-02-05 14:20"),
     (4, None, "2026-02-05 14:00", "2026-02-05 14:20"),
-    # Over midnight from Sunday to Monday, by the clock of Berlin.
+    # Past midnight from Sunday to Monday, in Berlin.
     (5, CEM, "2026-02-08 22:40", "2026-02-08 23:20"),
     (5, DIA, "2026-02-08 22:40", "2026-02-08 23:20"),
-    # A Friday, from 17:30 to 18:30 by the clock of Berlin.
+    # A Friday, from 17:30 to 18:30 in Berlin.
     (6, ANN, "2026-02-13 16:30", "2026-02-13 17:30"),
     (6, CEM, "2026-02-13 16:30", "2026-02-13 17:30"),
     (6, GUS, "2026-02-13 16:30", "2026-02-13 17:30"),
-    # Bob by his former address.
+    # Bob uses a former address.
     (7, ANN, "2026-03-10 09:00", "2026-03-10 09:30"),
     (7, "bob.old@x.test", "2026-03-10 09:00", "2026-03-10 09:30"),
     # Eli is new.
@@ -62,9 +62,9 @@ LOADED_AT = "2026-03-16 09:00"
 def calls() -> list[dict[str, Any]]:
     """Return the calls as rows."""
     rows = []
-    for call in sorted({call for call, *_ in STAYS}):
-        began = min(joined for number, _, joined, _ in STAYS if number == call and joined)
-        ended = max(left for number, _, _, left in STAYS if number == call and left)
+    for call in sorted({call for call, *_ in PARTICIPATIONS}):
+        began = min(joined for number, _, joined, _ in PARTICIPATIONS if number == call and joined)
+        ended = max(left for number, _, _, left in PARTICIPATIONS if number == call and left)
         minutes = (int(ended[11:13]) - int(began[11:13])) * 60 + int(ended[14:]) - int(began[14:])
         rows.append(
             {
@@ -78,8 +78,8 @@ def calls() -> list[dict[str, Any]]:
     return rows
 
 
-def stays() -> list[dict[str, Any]]:
-    """Return the stays as rows."""
+def participations() -> list[dict[str, Any]]:
+    """Return the participations as rows."""
     ends = {row["id"]: row["ended_at"] for row in calls()}
     return [
         {
@@ -91,16 +91,16 @@ def stays() -> list[dict[str, Any]]:
             "left_at": left,
             "_sdc_batched_at": LOADED_AT,
         }
-        for number, (call, person, joined, left) in enumerate(STAYS, start=100)
+        for number, (call, person, joined, left) in enumerate(PARTICIPATIONS, start=100)
     ]
 
 
 def copies() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return older copies of the first call and its stays, which a loader that appends has left. They differ."""
+    """Return older, different rows of the first call and its participations, as a loader that appends leaves them."""
     older = {"_sdc_batched_at": "2026-02-02 11:00"}
     return (
         [{**row, **older, "duration_seconds": 1} for row in calls() if row["id"] == 1],
-        [{**row, **older, "left_at": "2026-02-02 12:00"} for row in stays() if row["call_id"] == 1],
+        [{**row, **older, "left_at": "2026-02-02 12:00"} for row in participations() if row["call_id"] == 1],
     )
 
 
@@ -112,18 +112,18 @@ def tables(
     suffix: str = "",
     more: tuple[Iterable[dict[str, Any]], Iterable[dict[str, Any]]] = ((), ()),
 ) -> str:
-    """Return the statements that make both tables.
+    """Return the statements that create both tables.
 
     Args:
-        schema: Where they are.
-        prefix: What their names begin with.
-        instant: The type of the columns that hold a time.
-        suffix: What a time ends with, such as its zone.
+        schema: The schema of the tables.
+        prefix: The prefix of their names.
+        instant: The type of the columns with timestamps.
+        suffix: The suffix of the timestamps, such as the time zone.
         more: Further rows of both tables, before the others.
     """
     types = {"id": "bigint", "call_id": "bigint", "duration_seconds": "bigint", "user_email": "varchar(320)"}
     statements = [f"create schema {schema};"]
-    for table, rows in (("calls", [*more[0], *calls()]), ("call_participations", [*more[1], *stays()])):
+    for table, rows in (("calls", [*more[0], *calls()]), ("call_participations", [*more[1], *participations()])):
         columns = ", ".join(f"{name} {types.get(name, instant)}" for name in rows[0])
         statements.append(f"create table {schema}.{prefix}{table} ({columns});")
         for row in rows:

@@ -48,5 +48,7 @@ def test_without_the_demo_make_models_says_to_run_it_first(tmp_path: Path) -> No
 def test_the_list_of_people_has_all_participants_of_the_demo_and_one_person_without_calls() -> None:
     with (ROOT / "demo" / "people.csv").open(encoding="utf-8") as file:
         listed = {row["email"] for row in csv.DictReader(file)}
-    called = {stay["user"]["email"] for call in generate_calls(2500) for stay in call["call_participations"]}
+    called = {
+        participation["user"]["email"] for call in generate_calls(2500) for participation in call["call_participations"]
+    }
     assert called < listed

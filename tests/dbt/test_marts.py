@@ -26,7 +26,7 @@ def built(new_warehouse: Callable[[], Warehouse]) -> Warehouse:
 
 
 def by(rows: list[dict[str, Any]], *keys: str) -> dict[Any, tuple[Any, ...]]:
-    """Return the other columns by the values of the keys, without the keys where there is just one other."""
+    """Return the values of the other columns by the value of the key column, or by the tuple of several keys."""
     return {
         tuple(row[key] for key in keys) if len(keys) > 1 else row[keys[0]]: tuple(
             value for name, value in row.items() if name not in keys
@@ -53,7 +53,7 @@ def test_calls_have_their_people_length_and_overlap(built: Warehouse) -> None:
     }
 
 
-def test_calls_name_their_participants_by_the_main_address(built: Warehouse) -> None:
+def test_calls_name_their_participants_by_their_main_addresses(built: Warehouse) -> None:
     rows = built.rows("select call_id, participants from tuple_models.tuple__calls where call_id in (1, 4, 6, 7)")
     assert by(rows, "call_id") == {
         1: (f"{ANN} {BOB}",),
@@ -88,7 +88,7 @@ def test_a_participation_without_start_end_or_person_has_no_hours(built: Warehou
     }
 
 
-def test_pairs_have_the_hours_of_each_week_by_the_local_clock(built: Warehouse) -> None:
+def test_pairs_have_the_hours_of_each_week_in_local_time(built: Warehouse) -> None:
     rows = built.rows(
         "select week, person_id, partner_id, calls, hours * 60 as minutes from tuple_models.tuple__pair_weeks"
     )
@@ -122,7 +122,7 @@ def test_pairs_of_a_team_are_due_after_four_weeks_or_if_they_never_paired(built:
     }
 
 
-def test_people_have_hours_partners_and_new_partners_of_each_week(built: Warehouse) -> None:
+def test_people_have_hours_partners_and_new_partners_for_each_week(built: Warehouse) -> None:
     rows = built.rows(
         "select week, person_id, calls, hours_in_calls * 60 as present, hours_paired * 60 as paired, partners,"
         f" new_partners from tuple_models.tuple__person_weeks where person_id in ('{ANN}', '{BOB}', '{CEM}')"
@@ -161,7 +161,7 @@ def test_teams_have_shares_a_median_length_and_a_density_for_each_week(built: Wa
     assert teams["2026-03-09", "platform"] == (2, 2, 1, 1, 60, 1, 1, 120, 0)
 
 
-def test_newcomers_reach_partners_from_week_to_week(built: Warehouse) -> None:
+def test_onboarding_has_the_partners_reached_by_each_week(built: Warehouse) -> None:
     rows = built.rows(
         "select person_id, week_number, begins_on, is_newcomer, new_partners, partners_reached"
         f" from tuple_models.tuple__onboarding where person_id in ('{ANN}', '{ELI}')"
@@ -194,12 +194,12 @@ def test_people_have_names_teams_and_the_days_of_their_calls(built: Warehouse) -
 
 def test_the_three_analyses_return_names(built: Warehouse) -> None:
     compiled = built.dbt("compile", "--select", "path:analyses")
-    answers = {
+    results = {
         node["name"]: [tuple(row.values()) for row in built.rows(node["compiled_code"])]
         for node in compiled.manifest["nodes"].values()
         if node["resource_type"] == "analysis"
     }
-    assert answers == {
+    assert results == {
         "who_paired_this_month": [
             ("2026-03-01", "Ann Arbor", "Bob Bee", 1, 0.5),
             ("2026-03-01", "Ann Arbor", "Eli Eck", 1, 0.5),

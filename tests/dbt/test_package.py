@@ -110,15 +110,15 @@ def test_freshness_reports_calls_and_runs_that_are_too_old(new_warehouse: Callab
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDb, Built]:
+def built_package(tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDb, Built]:
     """The package, built."""
     warehouse = DuckDb(tmp_path_factory.mktemp("whole"))
     warehouse.run(team.tables())
     return warehouse, warehouse.build()
 
 
-def test_every_table_and_column_that_is_built_has_a_description(whole: tuple[DuckDb, Built]) -> None:
-    warehouse, built = whole
+def test_every_table_and_column_that_is_built_has_a_description(built_package: tuple[DuckDb, Built]) -> None:
+    warehouse, built = built_package
     documented = {
         node["name"]: node for node in built.manifest["nodes"].values() if node["resource_type"] in {"model", "seed"}
     }
@@ -133,8 +133,8 @@ def test_every_table_and_column_that_is_built_has_a_description(whole: tuple[Duc
         assert all(column["description"] for column in source["columns"].values())
 
 
-def test_every_key_is_tested(whole: tuple[DuckDb, Built]) -> None:
-    nodes = whole[1].manifest["nodes"]
+def test_every_key_is_tested(built_package: tuple[DuckDb, Built]) -> None:
+    nodes = built_package[1].manifest["nodes"]
     tested = {
         node["attached_node"]
         for node in nodes.values()
@@ -144,7 +144,7 @@ def test_every_key_is_tested(whole: tuple[DuckDb, Built]) -> None:
     assert tested >= models
 
 
-def test_broken_tables_fail_the_tests_that_say_how(duckdb_file: DuckDb) -> None:
+def test_invalid_rows_fail_the_tests_for_them(duckdb_file: DuckDb) -> None:
     duckdb_file.people = f"{team.PEOPLE}{ANN},Ann Again,design,,\n"
     duckdb_file.run(team.tables())
     duckdb_file.run("delete from tuple.calls where id = 2; update tuple.calls set duration_seconds = -1 where id = 3")
@@ -156,14 +156,14 @@ def test_broken_tables_fail_the_tests_that_say_how(duckdb_file: DuckDb) -> None:
     }
 
 
-def test_no_pair_has_duplicate_rows(whole: tuple[DuckDb, Built]) -> None:
-    warehouse, _ = whole
+def test_a_duplicate_row_of_a_pair_fails_a_test(built_package: tuple[DuckDb, Built]) -> None:
+    warehouse, _ = built_package
     warehouse.run("insert into tuple_models.tuple__pair_weeks select * from tuple_models.tuple__pair_weeks limit 1")
     failed = warehouse.dbt("test", "--select", "tuple__pair_weeks").failed()
     assert failed == {"unique_together_tuple__pair_weeks_week__person_id__partner_id"}
 
 
-def test_calls_that_are_missing_by_the_counts_of_the_runs_fail_a_test(duckdb_file: DuckDb) -> None:
+def test_fewer_calls_than_the_runs_have_counted_fail_a_test(duckdb_file: DuckDb) -> None:
     duckdb_file.variables = {"tuple_has_call_counts": True}
     duckdb_file.run(team.tables())
     duckdb_file.run(

@@ -45,7 +45,7 @@ def test_existing_entries_of_the_list_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("report", ["", "[]", {"members": []}, {"team_members": [{"email": "a@x.test"}]}])
-def test_an_invalid_file_is_an_error_in_one_sentence_and_leaves_the_list_unchanged(tmp_path: Path, report: Any) -> None:
+def test_an_invalid_file_is_an_error_in_one_line_and_does_not_change_the_list(tmp_path: Path, report: Any) -> None:
     (tmp_path / "people.csv").write_text(HEADER, encoding="utf-8")
     done = convert(tmp_path, report)
     assert done.returncode == 1

@@ -29,7 +29,7 @@ def warehouse(new_warehouse: Callable[[], Warehouse]) -> Warehouse:
 
 @pytest.fixture
 def missing(warehouse: Warehouse) -> Missing:
-    """Loads a call for each time, all of 1 March 2026, and counts; returns what is reported, times of the day."""
+    """Loads calls and counts at times of 1 March 2026; returns the rows of the query, with times of day."""
 
     def query(calls: list[str], counts: Sequence[tuple[str, str, int | None]]) -> list[tuple[Any, ...]]:
         def at(time: str) -> str:
@@ -51,7 +51,7 @@ def missing(warehouse: Warehouse) -> Missing:
     return query
 
 
-def test_nothing_is_reported_if_each_counted_call_is_loaded(missing: Missing) -> None:
+def test_nothing_is_reported_if_every_counted_call_is_loaded(missing: Missing) -> None:
     assert missing(["08:00", "09:30"], [("00:00", "09:00", 1), ("00:00", "10:00", 2)]) == []
 
 
@@ -102,7 +102,7 @@ def test_rows_that_a_loader_has_appended_twice_count_once(missing: Missing, ware
     assert [row["missing"] for row in warehouse.rows(QUERY)] == [1]
 
 
-def test_the_package_has_the_same_query_as_a_test() -> None:
+def test_the_package_has_the_same_query_in_a_test() -> None:
     text = (ROOT / "dbt" / "tests" / "calls_are_complete.sql").read_text(encoding="utf-8")
     _, _, query = text.partition("}}\n")
     for table in ("calls", "call_counts"):

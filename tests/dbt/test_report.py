@@ -1,4 +1,4 @@
-"""The pairing report and the marts give the same numbers for the same calls."""
+"""The pairing report and the marts have the same numbers for the same calls."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tap_tuple.sandbox import generate_calls
 
 ZONE = "Europe/Berlin"
 
-Answers = tuple[dict[str, list[dict[str, Any]]], DuckDb]
+Results = tuple[dict[str, list[dict[str, Any]]], DuckDb]
 
 
 def load(warehouse: DuckDb) -> None:
     """Load a generated team's calls and those of the small team, all of them twice."""
     warehouse.variables = {"tuple_time_zone": ZONE}
-    warehouse.run(team.tables(more=(team.calls(), team.stays())))
+    warehouse.run(team.tables(more=(team.calls(), team.participations())))
     statements = []
     for call in generate_calls(600):
         statements.append(
@@ -27,26 +27,27 @@ def load(warehouse: DuckDb) -> None:
             f" {call['duration_seconds']}, '{call['ended_at']}');"
         )
         statements += [
-            f"insert into tuple.call_participations values ({stay['id']}, {call['id']}, '{call['ended_at']}',"
-            f" '{stay['user']['email']}', '{stay['joined_at']}', '{stay['left_at']}', '{call['ended_at']}');"
-            for stay in call["call_participations"]
+            f"insert into tuple.call_participations values ({participation['id']}, {call['id']}, '{call['ended_at']}',"
+            f" '{participation['user']['email']}', '{participation['joined_at']}', '{participation['left_at']}',"
+            f" '{call['ended_at']}');"
+            for participation in call["call_participations"]
         ]
     warehouse.run("".join(statements))
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Return the numbers of the report's charts, and the warehouse with the marts."""
     marts = DuckDb(tmp_path_factory.mktemp("report"))
     load(marts)
     marts.build()
-    questions = ("facts", "who_with_whom", "hours_a_week", "size_of_calls", "length_of_calls")
+    charts = ("facts", "who_with_whom", "hours_a_week", "size_of_calls", "length_of_calls")
     with Warehouse(marts.path, "tuple", ZONE) as report:
-        return {question: report.rows(question) for question in questions}, marts
+        return {chart: report.rows(chart) for chart in charts}, marts
 
 
-def test_the_hours_of_each_pair_are_equal(answers: Answers) -> None:
-    report, marts = answers
+def test_the_hours_of_each_pair_are_equal(results: Results) -> None:
+    report, marts = results
     hours = {(row["person"], row["other"]): row["hours"] for row in report["who_with_whom"]}
     rows = marts.rows(
         "select person_id, partner_id, sum(hours) as hours from tuple_models.tuple__pair_weeks group by 1, 2"
@@ -55,8 +56,8 @@ def test_the_hours_of_each_pair_are_equal(answers: Answers) -> None:
     assert len(hours) > 100
 
 
-def test_the_hours_of_each_week_are_equal(answers: Answers) -> None:
-    report, marts = answers
+def test_the_hours_of_each_week_are_equal(results: Results) -> None:
+    report, marts = results
     rows = marts.rows(
         "select week, sum(milliseconds) / 3600000 as hours from tuple_models.int_tuple__slices"
         " where people > 1 group by week"
@@ -65,8 +66,8 @@ def test_the_hours_of_each_week_are_equal(answers: Answers) -> None:
     assert {row["week"]: pytest.approx(row["hours"]) for row in rows} == weeks
 
 
-def test_the_numbers_of_calls_and_people_are_equal(answers: Answers) -> None:
-    report, marts = answers
+def test_the_numbers_of_calls_and_people_are_equal(results: Results) -> None:
+    report, marts = results
     [facts] = report["facts"]
     [totals] = marts.rows(
         "select count(*) as calls, sum(overlap_seconds) / 3600 as hours, median(duration_seconds) / 60 as minutes"

@@ -94,13 +94,13 @@ class Warehouse(abc.ABC):
         )
 
     def build(self) -> Built:
-        """Build all models and run all of their tests, which have to pass."""
+        """Build all models and run all of their tests, which must pass."""
         built = self.dbt("build")
         assert built.exit_code == 0, built.output
         return built
 
     def tables(self) -> dict[str, list[str]]:
-        """Return the columns of each table and view that the package has made."""
+        """Return the columns of each table and view that the package has created."""
         found: dict[str, list[str]] = {}
         for row in self.rows(
             "select table_name, column_name from information_schema.columns"
@@ -142,7 +142,7 @@ def _plain(value: object) -> object:
 
 @dataclass
 class Postgres(Warehouse):
-    """A PostgreSQL database whose clock is not in UTC."""
+    """A PostgreSQL database whose time zone is not UTC."""
 
     database: Database | None = None
 
