@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CALLS = generate_calls(25, now=datetime(2024, 4, 1, tzinfo=timezone.utc))
 CALL_FIELDS = ["id", "started_at", "ended_at", "duration_seconds", "call_participations"]
-PARTICIPATIONS = [stay["id"] for call in CALLS for stay in call["call_participations"]]
+PARTICIPATIONS = [participation["id"] for call in CALLS for participation in call["call_participations"]]
 IN_ARRAY = ("properties", "call_participations", "items", "properties")
 
 
@@ -116,9 +116,11 @@ class TestSelection:
         with Sandbox(CALLS) as api:
             run = tap(settings(api), catalog=catalog)
         assert b"@" not in run.output
-        stay = schemas(run)["calls"]["schema"]["properties"]["call_participations"]["items"]["properties"]
-        assert set(stay) == {"id", "joined_at", "left_at", *({"user"} if len(deselected) > 1 else set())}
-        assert {frozenset(item) for call in run.records() for item in call["call_participations"]} == {frozenset(stay)}
+        participation = schemas(run)["calls"]["schema"]["properties"]["call_participations"]["items"]["properties"]
+        assert set(participation) == {"id", "joined_at", "left_at", *({"user"} if len(deselected) > 1 else set())}
+        assert {frozenset(item) for call in run.records() for item in call["call_participations"]} == {
+            frozenset(participation)
+        }
         assert sum(len(call["call_participations"]) for call in run.records()) == len(PARTICIPATIONS)
 
     def test_a_property_missing_from_the_schema_of_a_catalog_is_not_written(
@@ -278,13 +280,13 @@ class TestStreamMaps:
         with Sandbox(CALLS) as api:
             run = tap(settings(api, page_size=10, stream_maps=maps))
         assert run.records() == CALLS, "the other stream is unchanged"
-        stays = [stay for call in CALLS for stay in call["call_participations"]]
+        participations = [participation for call in CALLS for participation in call["call_participations"]]
         assert set(schemas(run)) == {"stays", "calls"}
         assert columns(run, "stays") == {"person", "minutes", "id"}
         records = run.records("stays")
         assert [(record["id"], record["person"]) for record in records] == [
-            (stay["id"], hashlib.md5(stay["user"]["email"].encode()).hexdigest())  # noqa: S324 - the SDK's function
-            for stay in stays
+            (participation["id"], hashlib.md5(participation["user"]["email"].encode()).hexdigest())  # noqa: S324 - the SDK's function
+            for participation in participations
         ]
         assert all(set(record) == {"person", "minutes", "id"} for record in records)
         assert run.bookmark("call_participations") == CALLS[-1]["ended_at"], "the bookmark is the call's"

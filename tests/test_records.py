@@ -54,7 +54,7 @@ class TestUnchanged:
             expected = api.calls
         assert [json.dumps(record) for record in run.records()] == [json.dumps(call) for call in expected]
         assert unknown_fields(run) == []
-        emails = {stay["user"]["email"] for call in expected for stay in call["call_participations"]}
+        emails = {participation["user"]["email"] for call in expected for participation in call["call_participations"]}
         assert not [email for email in emails if email in run.log]
 
     @pytest.mark.parametrize("stream", ["calls", "call_participations"])
@@ -81,10 +81,10 @@ class TestUnchanged:
 
     def test_strings_keep_every_character(self, tap: TapRunner, settings: Settings) -> None:
         email = 'zoë "\\\n\t\u2028 😀 <&>@example.com'
-        stay = a_participation(7, email)
-        with Sandbox([a_call(1, minute(1), call_participations=[stay])]) as api:
+        participation = a_participation(7, email)
+        with Sandbox([a_call(1, minute(1), call_participations=[participation])]) as api:
             run = tap(settings(api))
-        assert run.records()[0]["call_participations"] == [stay]
+        assert run.records()[0]["call_participations"] == [participation]
         assert run.records("call_participations")[0]["user_email"] == email
 
 
@@ -92,11 +92,11 @@ class TestMissingAndUnknownFields:
     """Fields that only the schema or only the call has."""
 
     def test_a_missing_field_is_null(self, tap: TapRunner, settings: Settings) -> None:
-        stays = [{"id": 7}, {"id": 8, "user": {}}, {"id": 9, "user": None, "joined_at": None, "left_at": None}]
+        participations = [{"id": 7}, {"id": 8, "user": {}}, {"id": 9, "user": None, "joined_at": None, "left_at": None}]
         calls = [
             {"id": 1, "ended_at": minute(1)},
             a_call(2, minute(2), started_at=None, duration_seconds=None, call_participations=None),
-            a_call(3, minute(3), call_participations=stays),
+            a_call(3, minute(3), call_participations=participations),
         ]
         with Sandbox(calls) as api:
             run = tap(settings(api))
@@ -119,14 +119,14 @@ class TestMissingAndUnknownFields:
         assert [row["id"] for row in run.records("call_participations")] == [7, 8, 9]
 
     def test_an_unknown_field_is_dropped_and_named_once(self, tap: TapRunner, settings: Settings) -> None:
-        stays = [a_participation(7), a_participation(8)]
-        known = [a_call(number, minute(number), call_participations=stays) for number in range(1, 7)]
+        participations = [a_participation(7), a_participation(8)]
+        known = [a_call(number, minute(number), call_participations=participations) for number in range(1, 7)]
         returned = copy.deepcopy(known)
         for call in returned[1:]:
             call["recording"] = {"url": f"https://example.com/{SECRET}"}
-            for stay in call["call_participations"]:
-                stay["device"] = SECRET
-                stay["user"]["name"] = SECRET
+            for participation in call["call_participations"]:
+                participation["device"] = SECRET
+                participation["user"]["name"] = SECRET
         returned[5]["zz"] = None
         with Sandbox(returned) as api:
             run = tap(settings(api, page_size=2))
@@ -216,10 +216,10 @@ class TestSchemas:
         with Sandbox() as api:
             whole = schema(tap(settings(api)))
         named = dict(fields(whole))
-        stay = ["id", "joined_at", "left_at", "user", "user.email"]
+        participation = ["id", "joined_at", "left_at", "user", "user.email"]
         assert list(named) == [
             *("id", "started_at", "ended_at", "duration_seconds", "call_participations", "call_participations.[]"),
-            *(f"call_participations.{name}" for name in stay),
+            *(f"call_participations.{name}" for name in participation),
         ]
         assert [name for name, field in named.items() if len(field.get("description", "")) < len("The person.")] == []
         assert [name for name, field in named.items() if "null" not in field["type"]] == ["id"]

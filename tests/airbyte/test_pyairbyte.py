@@ -33,7 +33,7 @@ def ids(cache: DuckDBCache, stream: str) -> list[int]:
 def expected(api: Sandbox, stream: str) -> list[int]:
     if stream == "calls":
         return sorted(call["id"] for call in api.calls)
-    return sorted(stay["id"] for call in api.calls for stay in call["call_participations"])
+    return sorted(participation["id"] for call in api.calls for participation in call["call_participations"])
 
 
 def assert_complete(cache: DuckDBCache, api: Sandbox) -> None:

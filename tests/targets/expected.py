@@ -18,16 +18,18 @@ def tables(calls: Iterable[Row]) -> dict[str, list[Row]]:
     calls = list(calls)
     participations = [
         {
-            "id": stay["id"],
+            "id": participation["id"],
             "call_id": call["id"],
             "call_ended_at": call["ended_at"],
-            "user_email": stay["user"]["email"],
-            "joined_at": stay["joined_at"],
-            "left_at": stay["left_at"],
-            "duration_seconds": int((_instant(stay["left_at"]) - _instant(stay["joined_at"])).total_seconds()),
+            "user_email": participation["user"]["email"],
+            "joined_at": participation["joined_at"],
+            "left_at": participation["left_at"],
+            "duration_seconds": int(
+                (_instant(participation["left_at"]) - _instant(participation["joined_at"])).total_seconds()
+            ),
         }
         for call in calls
-        for stay in call["call_participations"]
+        for participation in call["call_participations"]
     ]
     return {"calls": plain(calls), "call_participations": plain(participations)}
 

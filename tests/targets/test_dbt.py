@@ -43,7 +43,7 @@ def built(project: Project) -> tuple[int, int]:
 
 def expected(api: Sandbox) -> tuple[int, int]:
     """Return the same numbers by the API."""
-    people = [{stay["user"]["email"] for stay in call["call_participations"]} for call in api.calls]
+    people = [{participation["user"]["email"] for participation in call["call_participations"]} for call in api.calls]
     return len(people), sum(map(len, people))
 
 

@@ -47,9 +47,9 @@ insert into dx_user_identifiers values
 """
 
 
-def a_call(number: int, *stays: tuple[str, datetime, float]) -> dict[str, Any]:
+def a_call(number: int, *participations: tuple[str, datetime, float]) -> dict[str, Any]:
     """Return a call: who joined when, and for how many minutes."""
-    rows = [(person, joined, joined + timedelta(minutes=minutes)) for person, joined, minutes in stays]
+    rows = [(person, joined, joined + timedelta(minutes=minutes)) for person, joined, minutes in participations]
     began, ended = min(joined for _, joined, _ in rows), max(left for *_, left in rows)
     return {
         "id": number,

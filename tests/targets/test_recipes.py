@@ -71,8 +71,10 @@ def test_several_teams_load_each_with_its_own_token_into_its_own_schema(project:
             assert len(source.requests) == 3
             assert {request.status for request in source.requests} == {200}
         project.duckdb(block("teams.md", "sql"))
-        both = project.duckdb("select team, count(*) as stays from all_call_participations group by team order by team")
-        assert [row["stays"] for row in both] == [
+        both = project.duckdb(
+            "select team, count(*) as loaded from all_call_participations group by team order by team"
+        )
+        assert [row["loaded"] for row in both] == [
             len(expected.tables(source.calls)["call_participations"]) for source in (api, other_api)
         ]
 
@@ -113,7 +115,10 @@ def test_both_streams_contain_only_hashed_addresses(project: Project, api: Sandb
     assert nested.pop(1) == [{"id": 1, "joined_at": None, "left_at": None, "user": None}]
     assert nested.pop(2) == []
     assert nested == {
-        row["id"]: [{**stay, "user": {"email": hashed(stay["user"]["email"])}} for stay in row["call_participations"]]
+        row["id"]: [
+            {**participation, "user": {"email": hashed(participation["user"]["email"])}}
+            for participation in row["call_participations"]
+        ]
         for row in tables["calls"]
     }
 

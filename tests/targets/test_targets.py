@@ -82,7 +82,7 @@ def test_postgres_has_the_current_version_of_a_call_that_changed_within_the_look
         newest = api.calls[-1]
         api.delete(newest["id"])
         somebody = {"email": "somebody.else@example.com"}
-        changed = [{**stay, "user": somebody} for stay in newest["call_participations"]]
+        changed = [{**participation, "user": somebody} for participation in newest["call_participations"]]
         api.add({**newest, "duration_seconds": newest["duration_seconds"] + 1, "call_participations": changed})
 
         pipe.run(config, first.state)
