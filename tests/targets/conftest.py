@@ -1,4 +1,4 @@
-"""The fixtures of the tests with real targets."""
+"""Fixtures of the tests with real targets."""
 
 from __future__ import annotations
 
@@ -82,4 +82,4 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(installed: Path, tmp_path: Path, api: Sandbox) -> Project:
     """A Meltano project that reads the team's calls."""
     variables = {"TAP_TUPLE_API_URL": api.url, "TAP_TUPLE_AUTH_TOKEN": DEFAULT_TOKEN}
-    return recipes.another(installed, tmp_path / "project", variables)
+    return recipes.new_project(installed, tmp_path / "project", variables)

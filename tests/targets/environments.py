@@ -23,7 +23,7 @@ MELTANO = ROOT / ".venv-demo" / "bin" / "meltano"
 
 
 def meltano_yml() -> dict[str, Any]:
-    """The project's `meltano.yml`."""
+    """Return the project's `meltano.yml`."""
     project: dict[str, Any] = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
     return project
 
@@ -52,18 +52,18 @@ def programs(name: str) -> Path:
 
 
 def environment_with(name: str, required: list[str]) -> Path:
-    """Return the folder of an environment's programs; make the environment if it does not have these packages."""
+    """Return the folder of an environment's programs; create the environment unless it has these packages."""
     environment = ROOT / f".venv-{name}"
     installed = environment / ".installed"
-    wanted = "\n".join([sys.version, *required])
-    if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
+    expected = "\n".join([sys.version, *required])
+    if not installed.exists() or installed.read_text(encoding="utf-8") != expected:
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
         python = environment / "bin" / "python"
         subprocess.run([python, "-m", "pip", "install", "--quiet", *required], check=True)
-        installed.write_text(wanted, encoding="utf-8")
+        installed.write_text(expected, encoding="utf-8")
     return environment / "bin"
 
 
 def _in_meltano_yml() -> dict[str, list[str]]:
-    """Return what `meltano.yml` has pip install for each of its loaders."""
+    """Return the requirements of each loader in `meltano.yml`."""
     return {plugin["name"]: str(plugin["pip_url"]).split() for plugin in meltano_yml()["plugins"]["loaders"]}

@@ -95,7 +95,7 @@ class Pipe:
         target_config = folder / "target.json"
         target_config.write_text(json.dumps(self._target_config), encoding="utf-8")
         environment = self._tap.environment()
-        # Without Meltano's own variables and a proxy.
+        # Without the settings of targets; `TapRunner` excludes those of the tap, and proxies.
         environment = {name: value for name, value in environment.items() if not name.startswith("TARGET_")}
         with (
             (folder / "states.jsonl").open("wb") as states,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SUPERUSER = "admin"
 PASSWORD = "only-for-this-server"
 # Another program can take the port between the search for a free one and its use.
-TRIES = 5
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -103,19 +103,19 @@ def programs() -> Path:
     """
     folders = []
     if pg_config := shutil.which("pg_config"):
-        told = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
-        folders.append(Path(told.stdout.strip()))
+        result = subprocess.run([pg_config, "--bindir"], capture_output=True, text=True, check=True)
+        folders.append(Path(result.stdout.strip()))
     versions = Path("/usr/lib/postgresql").glob("*/bin")
     folders += sorted(versions, key=lambda folder: float(folder.parent.name), reverse=True)
     folders += [Path(folder) for folder in os.get_exec_path()]
     for folder in folders:
         if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres", "psql")):
             return folder
-    raise FileNotFoundError("There is no PostgreSQL server here: install the package postgresql, or put it on PATH.")
+    raise FileNotFoundError("PostgreSQL server not found: install the package postgresql, or add it to PATH.")
 
 
 def unprivileged() -> dict[str, Any]:
-    """Return the command that starts a process of PostgreSQL, which refuses to run as root."""
+    """Return arguments of `subprocess.run` for a user other than root, as PostgreSQL does not run as root."""
     if os.geteuid() != 0:
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -127,30 +127,30 @@ def unprivileged() -> dict[str, Any]:
 def server() -> Iterator[Database]:
     """Start a server with an empty database, and stop it at the end."""
     folder = programs()
-    as_whom = unprivileged()
+    process_user = unprivileged()
     with tempfile.TemporaryDirectory(prefix="tap-tuple-postgres-") as home:
-        if as_whom:
-            os.chown(home, as_whom["user"], as_whom["group"])
+        if process_user:
+            os.chown(home, process_user["user"], process_user["group"])
 
         log = Path(home, "log")
 
         def call(name: str, *arguments: str) -> bool:
-            # Not into a pipe: the server inherits it from pg_ctl, and would keep it open.
+            # The output is not a pipe, as the server would inherit it from pg_ctl and keep it open.
             with log.open("ab") as output:
                 command: list[str | Path] = [folder / name, "--pgdata", f"{home}/data", *arguments]
-                done = subprocess.run(command, cwd=home, stdout=output, stderr=output, check=False, **as_whom)
+                done = subprocess.run(command, cwd=home, stdout=output, stderr=output, check=False, **process_user)
             return done.returncode == 0
 
         password = Path(home, "password")
         password.write_text(PASSWORD, encoding="utf-8")
         password.chmod(0o644)
-        made = call(
+        is_initialized = call(
             "initdb",
             *("--username", SUPERUSER, "--pwfile", str(password), "--auth", "scram-sha-256"),
             *("--encoding", "UTF8", "--locale", "C", "--no-sync"),
         )
-        assert made, log.read_text(encoding="utf-8")
-        for _ in range(TRIES):
+        assert is_initialized, log.read_text(encoding="utf-8")
+        for _ in range(MAX_ATTEMPTS):
             port = _free_port()
             options = f"-c port={port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
             if call("pg_ctl", "start", "--wait", "--options", options):

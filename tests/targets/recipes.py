@@ -61,7 +61,7 @@ def dotenv(page: str, values: Mapping[str, str], section: str | None = None) -> 
 
 @dataclass
 class Project:
-    """A folder with a `meltano.yml`, in which a test runs the blocks of a page, with values for its placeholders."""
+    """A folder with a `meltano.yml`, in which a test runs the blocks of a page, with its placeholders replaced."""
 
     folder: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -103,22 +103,22 @@ class Project:
 
         `sh` blocks are run, `yaml` blocks are written to the file that their first line names. The test handles others.
         """
-        said = ""
+        output = ""
         for step in blocks(page):
             if section in {None, step.section}:
                 text = step.text
                 for placeholder, value in self.replaced.items():
                     text = text.replace(placeholder, value)
                 if step.language == "sh":
-                    said = self.shell(text)
+                    output = self.shell(text)
                 elif step.language == "yaml":
                     self.put(text)
-        return said
+        return output
 
     def put(self, text: str) -> None:
         """Write a file; merge a block for `meltano.yml` into that file."""
         name = FILE_NAME.match(text)
-        assert name, "a file's block begins with its name"
+        assert name, "the block of a file must begin with the name of the file"
         path = self.folder / name[1]
         if path.name == "meltano.yml":
             present = self.meltano_yml if path.exists() else {}
@@ -131,7 +131,7 @@ class Project:
         return content
 
     def state(self, state_id: str) -> dict[str, Any]:
-        """Return the bookmarks that Meltano keeps."""
+        """Return the bookmarks that Meltano stores."""
         kept: dict[str, Any] = json.loads(self.shell(f"meltano state get {state_id}"))
         bookmarks: dict[str, Any] = kept.get("singer_state", {}).get("bookmarks", {})
         return bookmarks
@@ -168,15 +168,15 @@ def merged(one: Any, other: Any) -> Any:
 def install(folder: Path) -> None:
     """Create a project with the tap of this checkout, with its plugins installed."""
     if not MELTANO.exists():
-        raise FileNotFoundError("Meltano is not installed here; make test-targets does that first.")
+        raise FileNotFoundError("Meltano is not installed: run `make test-targets`, which installs it.")
     text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
     assert text.count("pip_url: -e .\n") == 1
     (folder / "meltano.yml").write_text(text.replace("pip_url: -e .\n", f"pip_url: -e {ROOT}\n"), encoding="utf-8")
     Project(folder).follow("meltano.md", "Install")
 
 
-def another(installed: Path, folder: Path, variables: Mapping[str, str]) -> Project:
-    """Create a project with the plugins of another one, and nothing else from it."""
+def new_project(installed: Path, folder: Path, variables: Mapping[str, str]) -> Project:
+    """Create a project with the plugins and the `meltano.yml` of another one."""
     (folder / ".meltano").mkdir(parents=True)
     for plugins in ("extractors", "loaders"):
         (folder / ".meltano" / plugins).symlink_to(installed / ".meltano" / plugins)

@@ -79,7 +79,7 @@ class Bucket:
 def server() -> Iterator[Bucket]:
     """Start the stand-in with an empty bucket, and stop it at the end."""
     command = [str(programs("s3") / "python"), "-c", SERVE]
-    # Its access log would fill the report of every test that fails.
+    # Its access log would fill the report of every failed test.
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -48,39 +48,39 @@ insert into dx_user_identifiers values
 
 
 def a_call(number: int, *participations: tuple[str, datetime, float]) -> dict[str, Any]:
-    """Return a call: who joined when, and for how many minutes."""
+    """Return a call with participations: a person, the time of joining, and minutes."""
     rows = [(person, joined, joined + timedelta(minutes=minutes)) for person, joined, minutes in participations]
     began, ended = min(joined for _, joined, _ in rows), max(left for *_, left in rows)
     return {
         "id": number,
-        "started_at": _text(began),
-        "ended_at": _text(ended),
+        "started_at": _timestamp(began),
+        "ended_at": _timestamp(ended),
         "duration_seconds": int((ended - began).total_seconds()),
         "call_participations": [
             {
-                "id": number * 10 + place,
-                "joined_at": _text(joined),
-                "left_at": _text(left),
+                "id": number * 10 + index,
+                "joined_at": _timestamp(joined),
+                "left_at": _timestamp(left),
                 "user": {"email": person},
             }
-            for place, (person, joined, left) in enumerate(rows)
+            for index, (person, joined, left) in enumerate(rows)
         ],
     }
 
 
-def _text(instant: datetime) -> str:
+def _timestamp(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%S}.{instant.microsecond // 1000:03}Z"
 
 
 def this_month() -> datetime:
-    """Return an instant of this month that is over."""
+    """Return an instant of this month that is in the past."""
     now = datetime.now(timezone.utc)
     return max(now - timedelta(minutes=10), now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
 
 
 @pytest.fixture
 def api() -> Iterator[Sandbox]:
-    """A team whose addresses Tuple has in upper and lower case."""
+    """A team whose addresses in Tuple have upper and lower case letters."""
     monday = datetime(2024, 2, 5, 9, tzinfo=timezone.utc)
     later = datetime(2024, 3, 4, 9, tzinfo=timezone.utc)
     calls = [
@@ -101,8 +101,8 @@ def api() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def writer(project: Project, database: Database) -> Database:
-    """DX's database for a user with the scope `read_write`, who is in the project's `.env`."""
-    # Roles belong to the server.
+    """DX's database for a user with the scope `read_write`, whose URL is in the project's `.env`."""
+    # Roles belong to the server, so each test needs its own.
     user = f"dx_writer_{database.name}"
     database.run(
         f"""
@@ -133,9 +133,9 @@ def test_the_page_loads_both_tables_with_the_rights_that_dx_grants_and_its_queri
     project.follow(PAGE, "The pipeline")
     writer.run(SQL["The tables"])
     writer.run(SQL["Who paired with whom"])
-    asked = len(api.requests)
+    requests_before = len(api.requests)
     project.shell("meltano run tap-tuple--dx target-postgres--dx")
-    assert len(api.requests) > asked
+    assert len(api.requests) > requests_before
 
     tables = expected.tables(api.calls)
     assert expected.plain(writer.rows("select * from custom.tuple_calls")) == tables["calls"]
@@ -157,7 +157,7 @@ def test_the_page_loads_both_tables_with_the_rights_that_dx_grants_and_its_queri
         {"team": "Platform", "developers": 1, "developers_paired": 1, "share": 1},
     ]
 
-    # Ann meets Bob and Cem in her first week, and a person who is not in DX in her fifth.
+    # Ann pairs with Bob and Cem in her first week, and with a person who is not in DX in her fifth.
     assert writer.rows(SQL["Onboarding"]) == [
         {"week": week, "people": 2, "median_partners": 2 if week < 5 else 2.5} for week in range(1, 13)
     ]

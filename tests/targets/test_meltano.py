@@ -22,7 +22,7 @@ PAGE = "meltano.md"
 STATE_ID = "dev:tap-tuple-to-target-duckdb"
 
 
-def in_duckdb(project: Project, api: Sandbox) -> None:
+def assert_in_duckdb(project: Project, api: Sandbox) -> None:
     """Assert that DuckDB has every participation in full, and the right number of calls."""
     tables = expected.tables(api.calls)
     participations = project.duckdb("select * from tuple.call_participations")
@@ -76,14 +76,14 @@ def select(project: Project, api: Sandbox) -> None:
 
 def run(project: Project, api: Sandbox) -> None:
     project.follow(PAGE, "Run")
-    in_duckdb(project, api)
+    assert_in_duckdb(project, api)
     api.new_calls(3)
     project.follow(PAGE, "Run")
-    in_duckdb(project, api)
+    assert_in_duckdb(project, api)
     bookmark = max(call["ended_at"] for call in api.calls[:-3])
     resumed_at = [request.query["since"] for request in api.requests if request.query["since"] > "1970-01-01T00:00:01"]
     assert resumed_at[0] < bookmark
-    # One for the first run; for the second one, also the comparison of the counts with the total.
+    # The first run takes one request; the second also compares the counts with the total.
     assert len(api.requests) <= 4
 
 
@@ -109,7 +109,7 @@ def full_refresh(project: Project, api: Sandbox) -> None:
     period = api.requests[2].query
     assert (period["since"], period["until"]) == ("2026-01-01T00:00:00.000Z", "2026-02-01T00:00:00.000Z")
     assert project.state(STATE_ID) == before
-    in_duckdb(project, api)
+    assert_in_duckdb(project, api)
 
 
 def json_logs(project: Project, api: Sandbox) -> None:
@@ -175,16 +175,16 @@ SECTIONS: dict[str, Callable[[Project, Sandbox], None]] = {
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_meltano_does_what_a_section_of_its_page_says(section: str, project: Project, api: Sandbox) -> None:
+def test_a_section_of_the_page_has_the_documented_result(section: str, project: Project, api: Sandbox) -> None:
     SECTIONS[section](project, api)
 
 
 def test_each_section_of_the_page_that_has_a_command_is_run() -> None:
-    # The fixture that installs the plugins runs the first.
+    # The fixture that installs the plugins runs the first section.
     assert {block.section for block in blocks(PAGE)} == {"Install", *SECTIONS}
 
 
-def test_the_definition_of_the_plugin_is_valid_for_meltano() -> None:
+def test_the_definition_of_the_plugin_is_valid_by_meltanos_schema() -> None:
     [schema_file] = MELTANO.parent.parent.glob("lib/python*/site-packages/meltano/schemas/meltano.schema.json")
     schema = json.loads(schema_file.read_text(encoding="utf-8"))
     setting = {**schema, **schema["$defs"]["base_setting"]}

@@ -1,4 +1,4 @@
-"""The commands of the README, run as written; its `make` verbs have suites of their own."""
+"""The commands of the README, run as written; other suites test its `make` commands."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def lines(folder: Path, table: str) -> int:
 
 
 def test_each_command_of_the_readme_is_run_here() -> None:
-    """Except for those of the sandbox, which have a test beside those of its page."""
+    """Except for the commands of the sandbox, which `tests/test_sandbox.py` runs."""
     assert len(BLOCKS) == 5
 
 
@@ -83,7 +83,7 @@ def test_the_airbyte_commands_write_the_calls_as_records(checkout: Project, api:
     modes = {"sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
     configured = {"streams": [{"stream": stream, **modes} for stream in catalog["streams"]]}
     (folder / "catalog.json").write_text(json.dumps(configured), "utf-8")
-    said = [json.loads(line) for line in checkout.shell(commands("source-tuple check")).splitlines()]
-    assert [m["connectionStatus"]["status"] for m in said if m["type"] == "CONNECTION_STATUS"] == ["SUCCEEDED"]
-    records = [m["record"]["data"] for m in said if m["type"] == "RECORD" and m["record"]["stream"] == "calls"]
+    messages = [json.loads(line) for line in checkout.shell(commands("source-tuple check")).splitlines()]
+    assert [m["connectionStatus"]["status"] for m in messages if m["type"] == "CONNECTION_STATUS"] == ["SUCCEEDED"]
+    records = [m["record"]["data"] for m in messages if m["type"] == "RECORD" and m["record"]["stream"] == "calls"]
     assert records == api.calls

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from recipes import Project
 
 
-def in_postgres(database: Database, calls: str, participations: str, api: Sandbox) -> None:
+def assert_in_postgres(database: Database, calls: str, participations: str, api: Sandbox) -> None:
     """Assert that both tables have the calls of the API, each row in full."""
     tables = expected.tables(api.calls)
     assert expected.plain(database.rows(f"select * from {calls}")) == tables["calls"]
@@ -36,7 +36,7 @@ def in_postgres(database: Database, calls: str, participations: str, api: Sandbo
 def test_a_warehouse_has_the_tables_and_a_view_of_pairs(project: Project, database: Database, api: Sandbox) -> None:
     project.variables |= database.target_variables
     project.follow("warehouse.md")
-    in_postgres(database, "tuple.calls", "tuple.call_participations", api)
+    assert_in_postgres(database, "tuple.calls", "tuple.call_participations", api)
     database.run(block("warehouse.md", "sql"))
     pairs = {(row["person"], row["pairs_with"]) for row in database.rows("select * from tuple.pairs_by_week")}
     possible = {
@@ -83,7 +83,7 @@ def test_several_teams_load_each_with_its_own_token_into_its_own_schema(project:
         assert "auth_token" in project.output
         project.variables["TAP_TUPLE_AUTH_TOKEN"] = DEFAULT_TOKEN
         inherited = json.loads(project.shell("meltano config --unsafe print tap-tuple--platform"))
-        assert inherited["auth_token"] == DEFAULT_TOKEN, "the page warns of this"
+        assert inherited["auth_token"] == DEFAULT_TOKEN, "the warning on the page is out of date"
 
 
 def test_both_streams_contain_only_hashed_addresses(project: Project, api: Sandbox) -> None:
@@ -94,7 +94,7 @@ def test_both_streams_contain_only_hashed_addresses(project: Project, api: Sandb
 
     project.put(block("privacy.md", "yaml"))
     project.shell("meltano run tap-tuple target-jsonl", succeeds=False)
-    assert not any((project.folder / "output").glob("*")), "without a salt nothing is written"
+    assert not any((project.folder / "output").glob("*")), "records were written without a salt"
 
     secrets = block("privacy.md", "text").replace("…", salt)
     (project.folder / ".env").write_text(secrets, encoding="utf-8")
@@ -132,7 +132,7 @@ def test_addresses_that_are_not_selected_are_not_written(project: Project, api: 
 
 
 class Cron:
-    """A user's home, and a stand-in for cron that runs the line of their crontab on demand."""
+    """A home directory, and a stand-in for cron that runs the line of its crontab on demand."""
 
     def __init__(self, home: Path, installed: Path, env: str) -> None:
         self._home = home
@@ -144,13 +144,13 @@ class Cron:
         (self.folder / "load.sh").write_text(block("cron.md", "bash"), encoding="utf-8")
         *times, self._command = block("cron.md", "crontab").strip().split(maxsplit=5)
         assert len(times) == 5
-        assert "%" not in self._command, "to cron that is the end of the line"
+        assert "%" not in self._command, "cron treats % as the end of the line"
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["/bin/sh", "-c", self._command],
             cwd=self._home,
-            env={"HOME": str(self._home), "LOGNAME": "somebody", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"},
+            env={"HOME": str(self._home), "LOGNAME": "user", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -194,52 +194,52 @@ def cron(installed_home: Path, tmp_path: Path, database: Database) -> Callable[[
 
 
 def test_cron_loads_new_calls_without_output(cron: Callable[[Sandbox], Cron], database: Database, api: Sandbox) -> None:
-    it = cron(api)
-    assert it.mail() == "", it.log
-    in_postgres(database, "tuple.calls", "tuple.call_participations", api)
-    asked = len(api.requests)
+    job = cron(api)
+    assert job.mail() == "", job.log
+    assert_in_postgres(database, "tuple.calls", "tuple.call_participations", api)
+    requests_before = len(api.requests)
     api.new_calls(3)
-    assert it.mail() == "", it.log
-    in_postgres(database, "tuple.calls", "tuple.call_participations", api)
-    assert len(api.requests) == asked + 2
-    assert not (it.folder / "state.json.new").exists()
+    assert job.mail() == "", job.log
+    assert_in_postgres(database, "tuple.calls", "tuple.call_participations", api)
+    assert len(api.requests) == requests_before + 2
+    assert not (job.folder / "state.json.new").exists()
 
 
 def test_cron_reports_a_failed_tap_and_keeps_the_progress(cron: Callable[[Sandbox], Cron], database: Database) -> None:
     refused = Fault(on=3, status=401)
     with Sandbox(generate_calls(120), faults=[refused]) as api:
-        it = cron(api)
-        assert "load.sh failed" in it.mail()
-        assert "Set `auth_token` to a valid token" in it.log
+        job = cron(api)
+        assert "load.sh failed" in job.mail()
+        assert "Set `auth_token` to a valid token" in job.log
         assert len(database.rows("select id from tuple.calls")) == 79
-        bookmarks = {entry["replication_key_value"] for entry in it.state["bookmarks"].values()}
+        bookmarks = {entry["replication_key_value"] for entry in job.state["bookmarks"].values()}
         assert bookmarks == {sorted(call["ended_at"] for call in api.calls)[78]}
 
-        assert it.mail() == "", it.log
-        in_postgres(database, "tuple.calls", "tuple.call_participations", api)
+        assert job.mail() == "", job.log
+        assert_in_postgres(database, "tuple.calls", "tuple.call_participations", api)
 
 
 def test_cron_resumes_from_a_complete_state_after_a_kill(cron: Callable[[Sandbox], Cron], database: Database) -> None:
     middle = threading.Event()
     held = Fault(on=2, run=lambda _: middle.set(), delay_seconds=120)
     with Sandbox(generate_calls(120), faults=[held]) as api:
-        it = cron(api)
-        with it.start() as process:
+        job = cron(api)
+        with job.start() as process:
             assert middle.wait(60)
             os.killpg(process.pid, signal.SIGKILL)
-        # The lock is free when the last process has ended.
-        with (it.folder / "lock").open("w") as lock:
+        # The lock is released when the last process has ended.
+        with (job.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        assert it.state == {}
+        assert job.state == {}
 
-        assert it.mail() == "", it.log
-        in_postgres(database, "tuple.calls", "tuple.call_participations", api)
+        assert job.mail() == "", job.log
+        assert_in_postgres(database, "tuple.calls", "tuple.call_participations", api)
 
 
 def test_cron_does_not_start_while_another_run_is_active(cron: Callable[[Sandbox], Cron], api: Sandbox) -> None:
-    it = cron(api)
-    with (it.folder / "lock").open("w") as lock:
+    job = cron(api)
+    with (job.folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "load.sh failed" in it.mail()
-    assert it.log == "The previous run has not finished yet.\n"
+        assert "load.sh failed" in job.mail()
+    assert job.log == "The previous run has not finished yet.\n"
     assert api.requests == []

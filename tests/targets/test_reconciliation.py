@@ -31,8 +31,8 @@ NOW = datetime(2026, 1, 21, tzinfo=timezone.utc)
 ENDS = ("2026-01-16", "2026-01-19", "2026-01-21")
 
 
-class Queried(Protocol):
-    """A database."""
+class Query(Protocol):
+    """A function that queries a database."""
 
     def __call__(self, sql: str, /) -> list[dict[str, Any]]:
         """Run a query; return its rows."""
@@ -45,8 +45,8 @@ def api() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def reported(query: Queried) -> list[tuple[str, str, int | None]]:
-    """Return the rows of the page's query: two days, and a number."""
+def reported(query: Query) -> list[tuple[str, str, int | None]]:
+    """Return the rows of the page's query: the first and the last day, and the number of missing calls."""
     return [(str(row["read_from"])[:10], str(row["read_until"])[:10], row["missing"]) for row in query(SQL["Query"])]
 
 
@@ -126,11 +126,11 @@ def test_a_target_that_loses_rows_but_exits_with_0_is_detected(
     warehouse = DuckDb(tmp_path)
     warehouse.programs = environment_with("target-duckdb-lossy", ["target-duckdb==0.8.0", "duckdb==1.5.6"])
     load(warehouse)
-    # It also loses the counts, which are a batch of one row.
+    # It also loses the counts, as each batch has only one row.
     newest = max(call["ended_at"] for call in api.calls)[:10]
     assert reported(warehouse.query) == [("None", newest, None)]
 
     rows = (f"('1970-01-01', '{end}', {len(ids_between(api, '1970-01-01', end))})" for end in ENDS)
     warehouse.query(f"insert into tuple.call_counts (since, until, calls) values {', '.join(rows)}")
-    # Later runs lose a row that an earlier one has loaded.
+    # Later runs lose a row that an earlier run loaded.
     assert reported(warehouse.query) == [("1970-01-01", ENDS[0], 1)]

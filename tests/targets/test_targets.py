@@ -1,4 +1,4 @@
-"""Real targets have the calls of the API in both streams, each row in full: after two runs, and after a killed run."""
+"""Real targets contain every row of both streams, in full, after two runs and after a killed run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CALLS = 400
 LOOKBACK_SECONDS = 7 * 24 * 3600
 PAGES = 10
 # Half of the pages hold half of the calls, or one less for each page that begins with the call before it.
-LEAST = CALLS // 2 - PAGES // 2
+MIN_CALLS = CALLS // 2 - PAGES // 2
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def pipe(tap: TapRunner, warehouse: Warehouse, tmp_path: Path) -> Pipe:
     return Pipe(tap, warehouse.program, warehouse.config, tmp_path)
 
 
-def holds_what_the_api_holds(warehouse: Warehouse, api: Sandbox) -> None:
-    """Assert that each row is there in full, and once if the target upserts."""
+def assert_every_row_is_loaded(warehouse: Warehouse, api: Sandbox) -> None:
+    """Assert that the target contains every row in full, and only once if it upserts."""
     for stream, rows in expected.tables(api.calls).items():
         found = expected.plain(warehouse.rows(stream))
         if not warehouse.upserts:
@@ -49,7 +49,7 @@ def test_two_runs_load_every_row_and_the_second_reads_only_new_calls_and_the_loo
     with Sandbox(generate_calls(CALLS)) as api:
         config = settings(api, lookback_window=LOOKBACK_SECONDS)
         first = pipe.run(config)
-        holds_what_the_api_holds(warehouse, api)
+        assert_every_row_is_loaded(warehouse, api)
         before = {stream: len(rows) for stream, rows in warehouse.tables().items()}
         newest = expected.plain(api.calls)
         bookmark = max(call["ended_at"] for call in newest)
@@ -58,10 +58,10 @@ def test_two_runs_load_every_row_and_the_second_reads_only_new_calls_and_the_loo
 
         second = pipe.run(config, first.state)
 
-        holds_what_the_api_holds(warehouse, api)
+        assert_every_row_is_loaded(warehouse, api)
         assert second.state != first.state
 
-        # In a target that appends, only the calls of the lookback window are there twice.
+        # A target that appends contains only the calls of the lookback window twice.
         assert len(again) > 1
         written = new if warehouse.upserts else [*again, *new]
         added = {stream: len(rows) - before[stream] for stream, rows in warehouse.tables().items()}
@@ -81,45 +81,45 @@ def test_postgres_has_the_current_version_of_a_call_that_changed_within_the_look
         first = pipe.run(config)
         newest = api.calls[-1]
         api.delete(newest["id"])
-        somebody = {"email": "somebody.else@example.com"}
-        changed = [{**participation, "user": somebody} for participation in newest["call_participations"]]
+        other_user = {"email": "other.user@example.com"}
+        changed = [{**participation, "user": other_user} for participation in newest["call_participations"]]
         api.add({**newest, "duration_seconds": newest["duration_seconds"] + 1, "call_participations": changed})
 
         pipe.run(config, first.state)
 
-        holds_what_the_api_holds(warehouse, api)
+        assert_every_row_is_loaded(warehouse, api)
 
 
-@pytest.mark.parametrize("victims", ["the tap", "both"])
+@pytest.mark.parametrize("killed", ["the tap", "both"])
 def test_a_first_run_that_is_killed_resumes_from_the_last_state_of_the_target(
-    pipe: Pipe, warehouse: Warehouse, settings: Callable[..., dict[str, Any]], victims: str
+    pipe: Pipe, warehouse: Warehouse, settings: Callable[..., dict[str, Any]], killed: str
 ) -> None:
     held = Fault(on=PAGES // 2 + 1, delay_seconds=TIMEOUT_SECONDS)
     with Sandbox(generate_calls(CALLS), faults=[held]) as api:
         config = settings(api, page_size=CALLS // PAGES, lookback_window=LOOKBACK_SECONDS)
         load = pipe.start(config)
-        # The log has a page when it has been written.
-        load.wait_for_calls(LEAST)
+        # The tap logs a page after it has written it.
+        load.wait_for_calls(MIN_CALLS)
         load.tap.kill()
-        if victims == "both":
+        if killed == "both":
             load.target.kill()
         load.finish()
-        if victims == "the tap":
-            _holds_a_part(load, warehouse, api)
+        if killed == "the tap":
+            _assert_half_is_loaded(load, warehouse, api)
 
         api.new_calls(5)
         pipe.run(config, load.state)
 
-        holds_what_the_api_holds(warehouse, api)
+        assert_every_row_is_loaded(warehouse, api)
 
 
-def _holds_a_part(load: Load, warehouse: Warehouse, api: Sandbox) -> None:
-    """Assert that the target has loaded all that the killed tap had written, and has written its state."""
+def _assert_half_is_loaded(load: Load, warehouse: Warehouse, api: Sandbox) -> None:
+    """Assert that the target has loaded everything that the killed tap wrote, and has written the state."""
     assert load.tap.returncode < 0
     assert load.target.returncode == 0, load.logs
     assert load.state is not None
     assert set(load.state["bookmarks"]) == {"calls", "call_participations"}
-    assert LEAST <= len(warehouse.rows("calls")) <= CALLS // 2
+    assert MIN_CALLS <= len(warehouse.rows("calls")) <= CALLS // 2
     assert len(api.calls) == CALLS
 
 
@@ -132,7 +132,7 @@ def test_a_state_that_pipelinewise_emits_during_a_run_covers_only_loaded_rows(
     flush_all_streams: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     warehouse = PipelinewisePostgres(database)
-    # The participations of half of the calls fill a batch, the calls do not.
+    # The participations of half of the calls fill a batch, but the calls themselves do not.
     config = {**warehouse.config, "flush_all_streams": flush_all_streams, "batch_size_rows": CALLS // 2 + 1}
     pipe = Pipe(tap, warehouse.program, config, tmp_path)
     held = Fault(on=PAGES // 2 + 1, delay_seconds=TIMEOUT_SECONDS)

@@ -50,7 +50,7 @@ def test_the_table_says_which_targets_upsert() -> None:
         assert loads_by[name] == ("upsert" if kind.upserts else "append")
 
 
-def test_each_recipe_is_tested_or_says_that_it_is_not() -> None:
+def test_each_recipe_is_tested_or_is_documented_as_not_run() -> None:
     sections = dict(re.findall(r"^## (.+?)\n\n(.+?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
     recipes = {found.section for found in blocks(PAGE) if found.language == "yaml"}
     assert recipes == {*RECIPES, *NOT_RUN}
@@ -98,7 +98,7 @@ def parquet(project: Project, api: Sandbox, request: pytest.FixtureRequest) -> N
     (project.folder / ".env").write_text(dotenv(PAGE, values, "Parquet on S3"), encoding="utf-8")
     project.variables["TARGET_S3_CLOUD_PROVIDER_AWS_AWS_ENDPOINT_OVERRIDE"] = bucket.endpoint
     project.follow(PAGE, "Parquet on S3")
-    # A file of its own for a call without participants: its empty array has no type.
+    # A separate file for a call without participants: its empty array has no type.
     api.add({**api.calls[-1], "id": 1, "call_participations": []})
     project.shell("meltano run tap-tuple target-s3")
     files = bucket.download("tuple/calls/", project.folder)

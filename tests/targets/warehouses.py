@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STREAMS = ("calls", "call_participations")
 
-# A DuckDB file is read with the version that has written it, in the target's own environment.
+# A DuckDB file is read with the version that wrote it, in the target's own environment.
 READ_DUCKDB = """
 import json, sys, duckdb
 with duckdb.connect(sys.argv[1]) as connection:
@@ -126,7 +126,7 @@ class DuckDb(Warehouse):
         return {"filepath": str(self._path), "default_target_schema": "tuple"}
 
     def query(self, sql: str) -> list[Row]:
-        """Run a statement; return its rows, in which all values but numbers are strings."""
+        """Run a statement; return its rows, in which all values except numbers are strings."""
         run = [str(self.programs / "python"), "-c", READ_DUCKDB, str(self._path), sql]
         rows: list[Row] = json.loads(subprocess.run(run, capture_output=True, check=True).stdout)
         return rows
@@ -134,7 +134,7 @@ class DuckDb(Warehouse):
     def rows(self, stream: str) -> list[Row]:
         rows = self.query(f"select * from tuple.{stream}")
         if stream == "calls":
-            # A nested array is a JSON string there.
+            # DuckDB has nested arrays as JSON strings.
             rows = [{**row, "call_participations": json.loads(row["call_participations"])} for row in rows]
         return list(rows)
 

@@ -28,7 +28,7 @@ ONE_PIPELINE = next(
 
 
 def write_code(folder: Path, *, pipelines: str = ONE_PIPELINE) -> None:
-    """Write the Python files of the page, with another choice of pipelines if one is given."""
+    """Write the Python files of the page, optionally with other pipelines."""
     for found in blocks(PAGE):
         name = FILE_NAME.match(found.text)
         if found.language == "python" and name:
@@ -47,7 +47,7 @@ class Run:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     @property
-    def is_under_way(self) -> bool:
+    def is_running(self) -> bool:
         return self._process.poll() is None
 
     def kill(self) -> None:
@@ -109,16 +109,16 @@ class Orchestrator(abc.ABC):
     def loaded(self, pipeline: str) -> dict[str, dict[str, Any]]:
         """Return what the orchestrator shows for each stream of the last successful run."""
 
-    def register(self) -> None:  # noqa: B027 - not each needs it
+    def register(self) -> None:  # noqa: B027 - optional
         """Do what the orchestrator's own services do when they find new pipelines."""
 
-    def give_up_killed_runs(self) -> None:  # noqa: B027 - not each needs it
+    def mark_killed_runs_as_failed(self) -> None:  # noqa: B027 - optional
         """Do what the orchestrator's own services do when a worker is lost."""
 
     def stop(self) -> None:
         """Kill the runs that have not ended."""
         for run in self._runs:
-            if run.is_under_way:
+            if run.is_running:
                 run.kill()
 
     def start(self, pipeline: str = "tuple") -> Run:
@@ -160,7 +160,7 @@ class Airflow(Orchestrator):
         return ["airflow", "dags", "test", pipeline]
 
     def register(self) -> None:
-        # Two `airflow dags test` at once would both insert the rows of new DAGs, and one of them would fail.
+        # Concurrent `airflow dags test` commands would both insert the rows of new DAGs, and one of them would fail.
         command = [str(self.programs / "airflow"), "dags", "reserialize"]
         subprocess.run(command, env=self.environment, check=True, capture_output=True)
 
@@ -214,8 +214,8 @@ class Dagster(Orchestrator):
         result: dict[str, dict[str, Any]] = json.loads(self._call("show", pipeline))
         return result
 
-    def give_up_killed_runs(self) -> None:
-        self._call("give-up", "tuple")
+    def mark_killed_runs_as_failed(self) -> None:
+        self._call("mark-failed", "tuple")
 
     def _command(self, *arguments: str) -> list[str]:
         return [str(self.programs / "python"), str(Path(__file__).with_name("run_dagster.py")), *arguments]

@@ -1,7 +1,7 @@
 """Runs in Dagster's environment, with the definitions of the page.
 
 `set-up` creates the instance, `run` materializes the assets of a pipeline, and `show` prints their metadata as JSON.
-`give-up` does what run monitoring does: it marks a run whose worker is gone as failed, and frees its slot in the pool.
+`mark-failed` marks a run whose worker is gone as failed, and frees its slot in the pool, as run monitoring does.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def show(pipeline: str) -> dict[str, dict[str, Any]]:
         return shown
 
 
-def give_up(pipeline: str) -> None:
+def mark_failed(pipeline: str) -> None:
     """Mark the runs of a pipeline that never ended as failed, and free their slots."""
     started = dagster.RunsFilter(job_name=f"{pipeline}_job", statuses=[dagster.DagsterRunStatus.STARTED])
     with dagster.DagsterInstance.get() as instance:
@@ -60,5 +60,5 @@ if __name__ == "__main__":
         sys.exit(not run(*names))
     elif verb == "show":
         print(json.dumps(show(*names)))  # noqa: T201 - the result
-    elif verb == "give-up":
-        give_up(*names)
+    elif verb == "mark-failed":
+        mark_failed(*names)

@@ -22,7 +22,7 @@ CALLS = 120
 STATE_ID = "dev:tap-tuple-to-target-postgres"
 
 
-def holds_what_the_api_holds(database: Database, api: Sandbox, schema: str = "tuple") -> None:
+def assert_every_row_is_loaded(database: Database, api: Sandbox, schema: str = "tuple") -> None:
     for stream, rows in expected.tables(api.calls).items():
         assert expected.plain(database.rows(f"select * from {schema}.{stream}")) == rows
 
@@ -31,13 +31,13 @@ def newest(api: Sandbox) -> str:
     return max(str(call["ended_at"]) for call in api.calls)
 
 
-def at(project: Project, api: Sandbox) -> None:
-    """Let the project read another API."""
+def read_from(project: Project, api: Sandbox) -> None:
+    """Make the project read from another API."""
     project.variables["TAP_TUPLE_API_URL"] = api.url
 
 
-def six_minutes_later(project: Project) -> None:
-    """Age the heartbeat of every run in Meltano's database."""
+def age_heartbeats(project: Project) -> None:
+    """Move the heartbeat of every run in Meltano's database back by six minutes."""
     with closing(sqlite3.connect(project.folder / "meltano.db")) as connection, connection:
         connection.execute("update runs set last_heartbeat_at = datetime(last_heartbeat_at, '-6 minutes')")
 
@@ -46,7 +46,7 @@ def test_two_runs_load_every_row_and_show_records_window_and_bookmark(
     orchestrator: Orchestrator, database: Database, api: Sandbox
 ) -> None:
     orchestrator.run()
-    holds_what_the_api_holds(database, api)
+    assert_every_row_is_loaded(database, api)
     first = newest(api)
     rows = {stream: len(rows) for stream, rows in expected.tables(api.calls).items()}
     loaded = orchestrator.loaded("tuple")
@@ -57,7 +57,7 @@ def test_two_runs_load_every_row_and_show_records_window_and_bookmark(
     new = api.new_calls(3)
     orchestrator.run()
 
-    holds_what_the_api_holds(database, api)
+    assert_every_row_is_loaded(database, api)
     loaded = orchestrator.loaded("tuple")
     # The call at the bookmark itself is read again, as `since` is inclusive.
     assert len(new) <= loaded["calls"]["records"] <= len(new) + 1
@@ -69,15 +69,15 @@ def test_a_tap_that_fails_is_retried_and_the_retry_loads_the_rest(
     orchestrator: Orchestrator, database: Database
 ) -> None:
     with Sandbox(generate_calls(CALLS), faults=[Fault(on=2, status=401)]) as api:
-        at(orchestrator.project, api)
+        read_from(orchestrator.project, api)
         log = orchestrator.run()
         assert "meltano run failed with exit code 1" in log
         assert "401" in log
         assert DEFAULT_TOKEN not in log
-        holds_what_the_api_holds(database, api)
+        assert_every_row_is_loaded(database, api)
 
 
-def test_a_loader_that_fails_fails_the_run_and_the_next_run_loads_every_row(
+def test_a_failed_loader_fails_the_run_and_the_next_run_loads_every_row(
     orchestrator: Orchestrator, database: Database, api: Sandbox
 ) -> None:
     port = orchestrator.project.variables["TARGET_POSTGRES_PORT"]
@@ -88,14 +88,14 @@ def test_a_loader_that_fails_fails_the_run_and_the_next_run_loads_every_row(
 
     orchestrator.project.variables["TARGET_POSTGRES_PORT"] = port
     orchestrator.run()
-    holds_what_the_api_holds(database, api)
+    assert_every_row_is_loaded(database, api)
 
 
 def test_a_retry_resumes_after_a_killed_worker(orchestrator: Orchestrator, database: Database) -> None:
     middle = threading.Event()
     held = Fault(on=2, run=lambda _: middle.set(), delay_seconds=600)
     with Sandbox(generate_calls(CALLS), faults=[held]) as api:
-        at(orchestrator.project, api)
+        read_from(orchestrator.project, api)
         run = orchestrator.start()
         assert middle.wait(120), run.log
         run.kill()
@@ -104,10 +104,10 @@ def test_a_retry_resumes_after_a_killed_worker(orchestrator: Orchestrator, datab
         assert refused == ""
         assert "already running" in orchestrator.project.output
 
-        six_minutes_later(orchestrator.project)
-        orchestrator.give_up_killed_runs()
+        age_heartbeats(orchestrator.project)
+        orchestrator.mark_killed_runs_as_failed()
         orchestrator.run()
-        holds_what_the_api_holds(database, api)
+        assert_every_row_is_loaded(database, api)
 
 
 def test_two_teams_load_side_by_side_each_with_its_own_token_and_state(
@@ -122,7 +122,7 @@ def test_two_teams_load_side_by_side_each_with_its_own_token_and_state(
     (project.folder / ".env").write_text(dotenv(PAGE, values, section), encoding="utf-8")
     del project.variables["TAP_TUPLE_AUTH_TOKEN"], project.variables["TAP_TUPLE_API_URL"]
     orchestrator.register()
-    project.shell("meltano state list")  # creates Meltano's database, which two runs at once cannot
+    project.shell("meltano state list")  # creates Meltano's database, which concurrent runs cannot do
     together = threading.Barrier(2, timeout=120)
     # Each team's second page waits for the other team's.
     held = Fault(on=2, run=lambda _: together.wait())
@@ -136,13 +136,13 @@ def test_two_teams_load_side_by_side_each_with_its_own_token_and_state(
         for run in runs:
             assert run.exit_code() == 0, run.log
         for team, api in teams.items():
-            holds_what_the_api_holds(database, api, f"tuple_{team}")
+            assert_every_row_is_loaded(database, api, f"tuple_{team}")
             assert {request.status for request in api.requests} == {200}
             state = project.state(f"dev:tap-tuple--{team}-to-target-postgres--{team}")
             assert {state[stream]["replication_key_value"] for stream in expected.tables([])} == {newest(api)}
 
 
-def test_the_page_has_one_line_that_names_the_pipelines_and_both_orchestrators_read_it() -> None:
+def test_both_orchestrators_read_the_only_line_that_names_the_pipelines() -> None:
     code = [found.text for found in blocks(PAGE) if found.language == "python" and ONE_PIPELINE in found.text]
     assert len(code) == 1
     users = [found.text for found in blocks(PAGE) if "tuple_meltano.PIPELINES" in found.text]

@@ -8,7 +8,7 @@ import expected
 import s3
 from environments import ROOT
 from orchestrators import PAGE
-from recipes import another, dotenv
+from recipes import dotenv, new_project
 
 if TYPE_CHECKING:
     from postgres import Database
@@ -33,7 +33,7 @@ def test_a_worker_with_an_empty_folder_resumes_from_the_state_on_s3(
     newest = api.calls[-1]["ended_at"]
 
     def work(worker: str) -> None:
-        project = another(postgres_project.folder, postgres_project.folder / worker, variables)
+        project = new_project(postgres_project.folder, postgres_project.folder / worker, variables)
         (project.folder / ".env").write_text(dotenv(PAGE, values, SECTION), encoding="utf-8")
         project.shell(run)
 
