@@ -294,7 +294,7 @@ class TestRead:
         assert {record["stream"] for record in run.of("RECORD")} == {stream}
         assert {state["stream"]["stream_descriptor"]["name"] for state in run.of("STATE")} == {stream}
 
-    def test_the_total_of_the_api_is_a_record_of_call_counts(self, source: SourceRunner, settings: Settings) -> None:
+    def test_call_counts_has_a_record_with_the_total_of_the_api(self, source: SourceRunner, settings: Settings) -> None:
         with Sandbox(CALLS) as api:
             run = source.run(settings(api, start_date="2026-01-01"), catalog=configured_catalog("calls", "call_counts"))
         [count] = run.records("call_counts")

@@ -65,7 +65,7 @@ def test_the_page_has_the_streams_of_the_source(tmp_path: Path) -> None:
     assert set(METADATA["suggestedStreams"]["streams"]) <= {name for name, *_ in rows}
 
 
-def test_the_version_is_that_of_the_project() -> None:
+def test_the_version_matches_the_version_of_the_project() -> None:
     [version] = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
     assert METADATA["dockerImageTag"] == version
     assert set(re.findall(r"source-tuple:([\d.]+)", PAGE)) == {version}

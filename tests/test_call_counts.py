@@ -116,7 +116,7 @@ def test_a_run_that_fails_writes_no_record() -> None:
     assert run.records("call_counts") == []
 
 
-def test_the_stream_alone_takes_one_request() -> None:
+def test_a_run_with_only_this_stream_takes_one_request() -> None:
     with Sandbox(a_call_per_minute()) as api:
         run = ScheduledTap(api, selected=("call_counts",), expect_complete=False).green_run()
         assert len(api.requests) == 1

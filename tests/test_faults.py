@@ -329,7 +329,7 @@ class TestTimeLimits:
         # The time in the error does not include the waits for the rate limit.
         assert float(re.findall(r"gave up after (\d+) s", error)[0]) <= 122
 
-    def test_many_short_rate_limit_waits_do_not_count_towards_that_limit_either(self, clock: Clock) -> None:
+    def test_many_short_rate_limit_waits_do_not_count_as_other_failures(self, clock: Clock) -> None:
         error = RetriableError("limited", "Wait.", rate_limited=True, retry_after_seconds=1)
         waits, _ = waits_of(RUN_LIMITS, clock, itertools.chain([error] * 200, itertools.repeat(FAILED)))
         assert waits[200:202] == [1, 2]
@@ -383,7 +383,7 @@ class TestPermanentFailures:
     """Failures that are not retried."""
 
     @pytest.mark.parametrize("status", PERMANENT)
-    def test_a_permanent_failure_fails_at_once_with_the_remedy(
+    def test_a_permanent_failure_ends_the_run_at_once_with_the_remedy(
         self, status: int, tap: TapRunner, settings: Settings
     ) -> None:
         headers = {"Location": "https://user:secret@elsewhere.example/api/v3/call_usage?secret=1"}
@@ -444,7 +444,9 @@ class TestInvalidCalls:
     """Calls without a valid key."""
 
     @pytest.mark.parametrize("name", INVALID_KEYS)
-    def test_a_call_without_a_valid_key_fails_at_once(self, name: str, tap: TapRunner, settings: Settings) -> None:
+    def test_a_call_without_a_valid_key_fails_the_run_at_once(
+        self, name: str, tap: TapRunner, settings: Settings
+    ) -> None:
         damage, texts = INVALID_KEYS[name]
 
         def damaged(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -552,7 +554,7 @@ class TestTls:
 
     @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     @pytest.mark.parametrize("kind", ["missing", "empty", "binary", "text"])
-    def test_an_invalid_certificate_bundle_fails_at_once(
+    def test_an_invalid_certificate_bundle_fails_the_run_at_once(
         self, tap: TapRunner, settings: Settings, variable: str, kind: str
     ) -> None:
         path = tap.folder / kind
@@ -589,7 +591,7 @@ class TestProxies:
             ("403 Forbidden", "The proxy refused the connection to https://api.example.com/api/v2 (403)"),
         ],
     )
-    def test_a_proxy_that_refuses_fails_at_once_with_the_name_of_its_variable(
+    def test_a_proxy_that_refuses_fails_the_run_at_once_and_the_error_names_its_variable(
         self, tap: TapRunner, settings: Settings, variable: str, status: str, cause: str
     ) -> None:
         with Tunnel(None, tls=False, status=status) as proxy:
@@ -624,7 +626,7 @@ class TestProxies:
             ),
         ],
     )
-    def test_an_invalid_proxy_fails_at_once_with_the_name_of_its_variable(
+    def test_an_invalid_proxy_fails_the_run_at_once_and_the_error_names_its_variable(
         self, tap: TapRunner, settings: Settings, url: str
     ) -> None:
         env = {"HTTPS_PROXY": url, "NO_PROXY": "", "no_proxy": ""}

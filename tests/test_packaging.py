@@ -42,7 +42,7 @@ def run_successfully(*command: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Build as a release does, each in an environment of its own, from a copy of the checkout."""
+    """Build as a release does, in separate environments, from a copy of the checkout."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "checkout"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "output")

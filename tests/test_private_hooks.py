@@ -1,4 +1,4 @@
-"""The tap uses at most four private hooks of its libraries; a test here fails when one of them changes."""
+"""The tap uses at most four private hooks of its libraries; a test in this module fails when one of them changes."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_each_use_of_a_private_hook_has_a_comment_and_vice_versa(path: Path) -> 
         assert any(abs(use.line - number) <= 4 for use in USES[path]), f"{path.name}:{number}"
 
 
-def test_the_search_finds_each_kind_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_finds_each_kind_of_private_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = tmp_path / "example.py"
     module.write_text(
         "from singer_sdk._logging import logger\n"
@@ -151,7 +151,7 @@ def test_the_tap_does_not_handle_signals_outside_the_command_line() -> None:
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_the_option_config_of_the_sdk_returns_an_object_with_the_settings() -> None:
+def test_the_config_option_of_the_sdk_returns_an_object_with_the_settings() -> None:
     [option] = [option for option in TapTuple.cli.params if option.name == "config"]
     assert isinstance(option, click.Option)
     parsed = TapTuple.cb_config(click.Context(TapTuple.cli), option, ())

@@ -140,7 +140,7 @@ class TestChangesWhilePaging:
             tap.green_run()
             assert tap.ids == {*ALL, 100, 101} if len(api.calls) == 32 else {*ALL, 100}
 
-    def test_calls_inserted_before_the_position_during_every_page_are_read_by_the_next_run(self) -> None:
+    def test_calls_inserted_before_the_position_on_every_page_are_read_by_the_next_run(self) -> None:
         faults = [Fault(on=on, insert=[a_call(100 + on, minute(on))]) for on in range(1, 8)]
         with Sandbox(calls(last=60), faults=faults) as api:
             tap = tap_for(api)
@@ -309,7 +309,7 @@ class TestMissingPages:
             assert run.exit_code == 1 or "but returned" in run.warnings[0]
             assert len(api.requests) <= 60
 
-    def test_endless_empty_pages_end_with_an_error_that_describes_the_last_response(self) -> None:
+    def test_endless_empty_pages_are_an_error_that_describes_the_last_response(self) -> None:
         with Sandbox(calls(), faults=endless_pages([])) as api:
             run = tap_for(api).run()
             assert len(api.requests) <= 15
@@ -319,7 +319,7 @@ class TestMissingPages:
         assert "0 calls, X-Total-Count 30" in run.errors[-1]
         assert run.bookmark() is None
 
-    def test_endless_pages_without_new_calls_end_with_an_error_and_keep_the_progress(self) -> None:
+    def test_endless_pages_without_new_calls_are_an_error_that_keeps_the_progress(self) -> None:
         with Sandbox(calls(), faults=endless_pages(calls(11, 19), first=3)) as api:
             tap = tap_for(api)
             run = tap.run()
@@ -527,7 +527,7 @@ class TestOrder:
             assert tap.bookmark == minute(30)
 
     @pytest.mark.parametrize("headers", [{}, {"X-Total-Count": None}])
-    def test_no_bookmark_passes_an_unread_call_while_pages_are_out_of_order(self, headers: dict[str, Any]) -> None:
+    def test_the_bookmark_never_passes_an_unread_call_if_pages_are_out_of_order(self, headers: dict[str, Any]) -> None:
         faults = [Reordered(calls(), lambda call: -call["id"]).fault, Fault(times=None, headers=headers)]
         for lines in range(4, 40, 6):
             with Sandbox(calls(), faults=faults) as api:

@@ -144,7 +144,7 @@ def test_every_key_is_tested(built_package: tuple[DuckDb, Built]) -> None:
     assert tested >= models
 
 
-def test_invalid_rows_fail_the_tests_for_them(duckdb_file: DuckDb) -> None:
+def test_invalid_rows_fail_the_tests_that_cover_them(duckdb_file: DuckDb) -> None:
     duckdb_file.people = f"{team.PEOPLE}{ANN},Ann Again,design,,\n"
     duckdb_file.run(team.tables())
     duckdb_file.run("delete from tuple.calls where id = 2; update tuple.calls set duration_seconds = -1 where id = 3")
@@ -163,7 +163,7 @@ def test_a_duplicate_row_of_a_pair_fails_a_test(built_package: tuple[DuckDb, Bui
     assert failed == {"unique_together_tuple__pair_weeks_week__person_id__partner_id"}
 
 
-def test_fewer_calls_than_the_runs_have_counted_fail_a_test(duckdb_file: DuckDb) -> None:
+def test_calls_that_were_counted_but_are_not_loaded_fail_a_test(duckdb_file: DuckDb) -> None:
     duckdb_file.variables = {"tuple_has_call_counts": True}
     duckdb_file.run(team.tables())
     duckdb_file.run(

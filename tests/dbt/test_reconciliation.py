@@ -102,7 +102,7 @@ def test_rows_that_a_loader_has_appended_twice_count_once(missing: Missing, ware
     assert [row["missing"] for row in warehouse.rows(QUERY)] == [1]
 
 
-def test_the_package_has_the_same_query_in_a_test() -> None:
+def test_the_dbt_test_has_the_same_query_as_the_page() -> None:
     text = (ROOT / "dbt" / "tests" / "calls_are_complete.sql").read_text(encoding="utf-8")
     _, _, query = text.partition("}}\n")
     for table in ("calls", "call_counts"):
