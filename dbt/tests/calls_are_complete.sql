@@ -18,7 +18,7 @@ loaded as (
     group by id
 ),
 
--- The counts' instants among the calls in the order of time: how many calls ended before each.
+-- The calls and the bounds of the counts, sorted by time, to count the calls before each bound.
 instants as (
     select ended_at as instant, 1 as calls from loaded
     union all
@@ -46,7 +46,7 @@ shortfalls as (
     inner join marks as ends on counts.until = ends.instant
 ),
 
--- What is missing more than at any earlier count is missing since then.
+-- The increase of `missing` over its earlier maximum belongs to the period since the previous count.
 spans as (
     select
         lag(until, 1, since) over (partition by since order by until) as read_from,
