@@ -95,7 +95,7 @@ def state(project: Project, api: Sandbox) -> None:
         "calls": newest,
         "call_participations": newest,
     }
-    project.follow(PAGE, "Show the state, and clear it")
+    project.follow(PAGE, "Show and clear the state")
     assert project.shell("meltano state list").strip() == ""
     project.follow(PAGE, "Run")
     assert [request.query["since"] for request in api.requests] == ["1970-01-01T00:00:00.000Z"] * 2
@@ -166,7 +166,7 @@ SECTIONS: dict[str, Callable[[Project, Sandbox], None]] = {
     "Relative dates": relative_dates,
     "Select": select,
     "Run": run,
-    "Show the state, and clear it": state,
+    "Show and clear the state": state,
     "Read everything again": full_refresh,
     "Logs as JSON": json_logs,
     "A stream map": stream_map,
