@@ -1,5 +1,5 @@
--- How many partners people have reached by some of the weeks after their first call. Of people who are no newcomers, earlier
--- calls may be unknown; they are there to compare.
+-- Number of partners by the end of some of the weeks after a person's first call. People who are not newcomers may have
+-- had earlier calls that are not loaded; they are included for comparison.
 select
     case when is_newcomer then 'newcomers' else 'everybody else' end as who,
     week_number,

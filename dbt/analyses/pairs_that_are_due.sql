@@ -1,4 +1,4 @@
--- Pairs of a team that never paired, or not for a while; those first for whom it is longest ago.
+-- Pairs of a team that have not paired for a while, or ever, sorted by the time since they last paired.
 select
     pairs.team,
     coalesce(one.name, one.person_id) as person,

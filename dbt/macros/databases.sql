@@ -1,6 +1,6 @@
-{#- What DuckDB and PostgreSQL write differently. -#}
+{#- Functions whose syntax differs between DuckDB and PostgreSQL. -#}
 
-{#- A column with the values from `first` to `last`, one row each; only in a select list. -#}
+{#- A column with the values from `first` to `last`, one per row. Only allowed in a select list. -#}
 {% macro series(first, last, step) -%}
     {{ return(adapter.dispatch('series', 'tuple')(first, last, step)) }}
 {%- endmacro %}

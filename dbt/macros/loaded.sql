@@ -1,6 +1,6 @@
-{#- How loaders differ: the types of instants, and columns of their own. -#}
+{#- Differences between loaders: the types of timestamps, and the columns that they add. -#}
 
-{#- A source's column as a UTC timestamp without a time zone, whether the loader made it a timestamp or a string. -#}
+{#- A column of a source as a UTC timestamp without a time zone. The loaded column can be a timestamp or a string. -#}
 {% macro utc(relation, column) -%}
     {%- set types = {} -%}
     {%- if execute -%}
@@ -15,7 +15,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Orders copies of a row, the one loaded last first, by those columns for this that the loader has written. -#}
+{#- A sort order in which the copy of a row that was loaded last comes first, by the columns that loaders add. -#}
 {% macro newest_first(relation, otherwise) -%}
     {%- set known = [
         '_sdc_sequence', '_sdc_batched_at', '_sdc_extracted_at', '_airbyte_extracted_at', '_dlt_load_id'

@@ -1,11 +1,11 @@
-{#- What stands for a person: the e-mail address in lower case, or a hash of it. -#}
+{#- The id of a person: the e-mail address in lower case, or its hash. -#}
 {% macro person_id(email) -%}
     {%- set address -%} lower(trim({{ email }})) {%- endset -%}
     {%- if var('tuple_anonymize') -%}
         {%- if execute and not var('tuple_salt') -%}
             {{ exceptions.raise_compiler_error('tuple_anonymize requires a secret: set tuple_salt or TUPLE_SALT.') }}
         {%- endif -%}
-        {#- What is a hash already stays as it is. -#}
+        {#- An address that is already hashed does not change. -#}
         case
             when length({{ address }}) = 64 and {{ address }} not like '%@%' then {{ address }}
             else {{ tuple.sha256(dbt.string_literal(dbt.escape_single_quotes(var('tuple_salt'))) ~ ' || ' ~ address) }}

@@ -1,14 +1,14 @@
-{#- A UTC timestamp by the clock of `tuple_time_zone`. -#}
+{#- A UTC timestamp, converted to the time zone `tuple_time_zone`. -#}
 {% macro local_time(timestamp) -%}
     timezone('{{ dbt.escape_single_quotes(var('tuple_time_zone')) }}', timezone('UTC', {{ timestamp }}))
 {%- endmacro %}
 
-{#- The Monday of the week of a local timestamp or date. -#}
+{#- The Monday of the week in which a local timestamp or date lies. -#}
 {% macro week_of(timestamp) -%}
     cast(date_trunc('week', {{ timestamp }}) as date)
 {%- endmacro %}
 
-{#- The current date by the clock of `tuple_time_zone`, or `tuple_today`. -#}
+{#- `tuple_today`, or the current date in the time zone `tuple_time_zone`. -#}
 {% macro today() -%}
     {%- if var('tuple_today') -%}
         cast('{{ var('tuple_today') }}' as date)

@@ -1,5 +1,5 @@
--- A person on the list of people is a member from the start date, or from the first call if that is earlier or the
--- only one known. A person who is not on the list is a member from the first call to the last one.
+-- A person on the list of people is a member from the start date or the first call, whichever is earlier. If only one of
+-- them is known, it counts. A person who is not on the list is a member from the first call to the last one.
 with bounds as (
     select
         {{ tuple.week_of(tuple.local_time('min(seen_at)')) }} as first_week,

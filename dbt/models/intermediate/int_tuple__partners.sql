@@ -1,4 +1,4 @@
--- Both directions of each pair.
+-- Each pair in both directions.
 with directions as (
     select person_id, partner_id, call_id, week, began_at from {{ ref('int_tuple__pair_calls') }}
     union all

@@ -1,5 +1,5 @@
--- Each call is split wherever a person joins or leaves, and at every quarter of an hour: so a slice lies within one hour
--- of every time zone. A person who is present twice in a slice, with two devices, has one row.
+-- Each call is split wherever a person joins or leaves, and at every quarter of an hour, so that each slice lies within
+-- one hour in every time zone. A person who is present twice in a slice, with two devices, has one row.
 with stays as (
     select participation_id, call_id, person_id, joined_at, left_at
     from {{ ref('int_tuple__stays') }}

@@ -4,7 +4,7 @@ with people as (
         team,
         first_call_on,
         least({{ var('tuple_onboarding_weeks') }}, ({{ tuple.today() }} - first_call_on) / 7) as last_week_number,
-        -- Whose first call is among the oldest calls of all may have had others before.
+        -- People whose first call is among the oldest loaded calls may have had earlier ones.
         coalesce(start_date, first_call_on) - min(first_call_on) over () >= 28 as is_newcomer
     from {{ ref('int_tuple__people') }}
     where first_call_on is not null

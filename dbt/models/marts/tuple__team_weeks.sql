@@ -21,7 +21,7 @@ hours as (
     group by members.team, members.week
 ),
 
--- A call belongs to the week in which it began, and to each team that has a member in it.
+-- A call belongs to the week in which it started, and to each team of which a member took part.
 team_calls as (
     select distinct
         members.team,

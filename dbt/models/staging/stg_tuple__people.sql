@@ -1,4 +1,4 @@
--- The types are stated, as an empty column of a CSV file has any.
+-- The types are explicit, because dbt cannot infer those of an empty CSV column.
 select
     {{ tuple.person_id('email') }} as person_id,
     cast({{ 'null' if var('tuple_anonymize') else 'name' }} as varchar(320)) as name,
