@@ -1,4 +1,4 @@
-# The commands of this project. Each installs its requirements below this folder, with Python, git and make alone.
+# The commands of this project. They require only Python, git and make, and install everything else in this folder.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ CHROMIUM ?= chromium
 demo: .venv-demo/.installed
 	.venv-demo/bin/python -m demo
 
-# Runs the tests on all cores, and measures the coverage of every process that they start.
+# Runs the tests on all cores, and measures the coverage, including that of the processes that they start.
 test: $(VENV)/.installed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest --numprocesses auto --dist loadgroup
@@ -39,7 +39,7 @@ models: .venv-dbt/.installed
 test-dbt: .venv-dbt/.installed
 	.venv-dbt/bin/python -m pytest -c tests/dbt/pytest.ini tests/dbt
 
-# Measures `dbt build` over 200,000 calls on DuckDB.
+# Measures `dbt build` on DuckDB with 200,000 calls.
 bench-dbt: .venv-dbt/.installed
 	.venv-dbt/bin/python tests/dbt/scale.py
 
@@ -47,14 +47,14 @@ bench-dbt: .venv-dbt/.installed
 report: .venv-report/.installed
 	@.venv-report/bin/python examples/pairing-report $(REPORT)
 
-# Checks the report in a real browser: Debian's Chromium, or the one that CHROMIUM names.
+# Checks the report in a real browser: Debian's Chromium, or the command in the variable CHROMIUM.
 test-report: .venv-test-report/.installed
 	@command -v "$(CHROMIUM)" >/dev/null \
 	  || { [ "$$(id -u) $(CHROMIUM)" = "0 chromium" ] && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } \
-	  || { echo "There is no $(CHROMIUM): install Debian's package chromium, or name a browser by CHROMIUM=." >&2; exit 1; }
+	  || { echo "Command not found: $(CHROMIUM). Install Debian's package chromium, or set CHROMIUM to a browser." >&2; exit 1; }
 	CHROMIUM="$(CHROMIUM)" .venv-test-report/bin/python -m pytest -c tests/report/pytest.ini tests/report
 
-# Runs the tests with the newest (pre-)release of the SDK, which the tap's own requirement does not allow.
+# Runs the tests with the newest release or pre-release of the SDK, which the requirements of the tap exclude.
 test-next-sdk: .venv-next-sdk/.installed
 	.venv-next-sdk/bin/python -m pip install --quiet --upgrade "singer-sdk[msgspec]>=0.55.0a0"
 	.venv-next-sdk/bin/python -m pip list --format freeze | grep "^singer-sdk="
@@ -68,7 +68,7 @@ test-pythons:
 fuzz: $(VENV)/.installed
 	TAP_TUPLE_FUZZ_PLACES=1000 $(BIN)/python -m pytest tests/test_kill_and_resume.py
 
-# mypy checks folders whose modules have the same names, such as `conftest`, one after another.
+# mypy checks some folders separately, because their modules have the same names, e.g. `conftest`.
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,14 +98,14 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	touch $@
 
-# Contains the tap itself, to test it with another SDK.
+# Includes the tap, to test it with another version of the SDK.
 .venv-next-sdk/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-next-sdk
 	.venv-next-sdk/bin/python -m pip install --quiet "pip>=25.1"
 	.venv-next-sdk/bin/python -m pip install --quiet --editable . --group test
 	touch $@
 
-# Separate environments for tools that the tap itself does not need, each named after its dependency group.
+# Separate environments for tools that the tap does not need, each named after its dependency group.
 .venv-%/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv-$*
 	.venv-$*/bin/python -m pip install --quiet "pip>=25.1"
@@ -119,12 +119,12 @@ hub: $(VENV)/.installed
 # Creates all environments in advance, to run several test suites at once.
 environments: $(VENV)/.installed $(foreach group,demo dbt pipelinewise-target-postgres plinxore-target-s3 meltanolabs-target-csv s3 orchestration airflow dagster pyairbyte airbyte-cdk report test-report next-sdk,.venv-$(group)/.installed)
 
-# Compares the cost of the tap with its alternatives, and writes benchmarks/results.md. Takes minutes: parts of it run at
-# the API's rate limit.
+# Compares the CPU, memory and time of the tap with those of its alternatives, and writes benchmarks/results.md. Takes
+# several minutes, because parts of it run at the API's rate limit.
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 
-# Removes build files only; files of a run or a user stay, such as .env, .meltano and warehouse.duckdb.
+# Removes only build files. Keeps files of runs and users, e.g. .env, .meltano and warehouse.duckdb.
 clean:
 	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache ./*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
