@@ -1,4 +1,4 @@
-"""Catalogs and stream maps: what they name must exist, as a misspelt name would write what it should hide."""
+"""Validation of catalogs and stream maps: with a misspelt name, data that should be hidden would be written."""
 
 from __future__ import annotations
 

@@ -66,18 +66,18 @@ def _command() -> click.Command:
     try:
         if inputs.LOG_CONFIG in os.environ:
             Path(os.environ[inputs.LOG_CONFIG]).open("rb").close()
-        # Sets up the log.
+        # Configures logging.
         command = TapTuple.cli
-    except Exception:  # noqa: BLE001 - of YAML, or of `logging`
+    except Exception:  # noqa: BLE001 - YAML and `logging` raise many types
         raise InputError(f"Environment variable {inputs.LOG_CONFIG} must name a valid logging configuration.") from None
     finally:
-        # By default, a configuration disables what it does not name.
+        # By default, a logging configuration disables the loggers that it does not name.
         logging.getLogger(TapTuple.name).disabled = False
     return command
 
 
 def flush_stdout() -> None:
-    """Write what has been printed, such as a catalog.
+    """Flush stdout, e.g. after a catalog has been printed.
 
     Raises:
         OutputError: The reader has closed stdout.
@@ -86,7 +86,7 @@ def flush_stdout() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        # Python flushes again at exit, and would complain.
+        # Python flushes again at exit, and would print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise OutputError(f"Cannot write to stdout: {error.strerror}.") from None
 

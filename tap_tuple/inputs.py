@@ -114,7 +114,7 @@ def read_environment(schema: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         check_log_level()
     known = {f"{prefix}{name.upper()}": name for name in schema["properties"]}
     for variable in sorted(os.environ):
-        # Meltano passes variables of its own, with two underscores.
+        # Meltano sets its own variables, which have two underscores after the name.
         name = variable.removeprefix(prefix)
         if name != variable and not name.startswith("_") and variable not in {f"{prefix}LOGLEVEL", *known}:
             hint = similar(name.lower(), schema["properties"])
@@ -196,7 +196,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
-    kind = TYPES.get(_kind(schema), "as https://sdk.meltano.com describes it")
+    kind = TYPES.get(_kind(schema), "in the format that https://sdk.meltano.com describes")
     if "minLength" in schema:
         return "a string that is not empty"
     if "enum" in schema:

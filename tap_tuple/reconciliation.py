@@ -1,4 +1,4 @@
-"""Reconciliation: finds the spans of time in which the API reports another number of calls than have been read.
+"""Reconciliation: finds the spans of time for which the API reports another number of calls than have been read.
 
 One request compares the whole history. It requests the page around one of the marks between spans: the response has
 the total, and shows whether the mark still lies between the same two calls. If it does not, or the total differs, a
@@ -84,7 +84,7 @@ class Reconciler:
         """Raise an `ApiError` if the limit of requests has been reached."""
         if self._max_requests and self._client.requests_sent >= self._max_requests:
             raise ApiError(
-                f"Calls are missing after {MAX_REQUESTS} requests for reconciliation. Run again to read the rest."
+                f"Calls are still missing after {MAX_REQUESTS} reconciliation requests. Run again to read the rest."
             )
 
     def _differences(self, spans: Spans, probe: int) -> Iterator[tuple[Window, int, int]]:

@@ -37,7 +37,7 @@ DEFINITIONS = th.PropertiesList(
         th.StringType,
         "API token",
         "API token of your team, e.g. `sk-tuple-…`. Owners and managers create it in Tuple's team settings, under API "
-        "tokens; where that page is missing, ask Tuple support to enable the usage API. Tokens do not expire.",
+        "tokens. If that page is missing, ask Tuple support to enable the usage API. Tokens do not expire.",
         required=True,
         secret=True,
     ),
@@ -68,7 +68,7 @@ DEFINITIONS = th.PropertiesList(
         th.BooleanType,
         "Reconcile",
         "Compare the number of calls read so far with the API's total in each run, and read the calls that are "
-        "missing, e.g. `true`. Takes one request per run.",
+        "missing, e.g. `true`. Usually takes one request per run.",
         default=True,
     ),
     _setting(

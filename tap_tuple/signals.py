@@ -1,6 +1,6 @@
-"""Signals: SIGINT and SIGTERM end the output with a whole line and the last STATE, and the process by that signal.
+"""Signals: after SIGINT or SIGTERM, the output ends with a whole line and the last STATE, and the signal ends the run.
 
-Any exit code, especially 0, would make an interrupted run look like one that ended by itself.
+With an exit code, an interrupted run could not be told from one that ended by itself.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ class SignalHandler:
             raise InterruptedBySignal
 
     def end_process(self) -> NoReturn:
-        """End the process by the signal that has arrived, for its parent to see."""
+        """End the process by the signal that has arrived, so that the parent process sees it."""
         number = self._signal or signal.SIGTERM
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-        # If the signal is blocked, or delayed: the exit code that a shell derives from it.
+        # The signal may be blocked or delayed. A shell derives this exit code from it.
         os._exit(128 + number)
 
 

@@ -42,7 +42,7 @@ class StreamState:
     """
 
     def __init__(self, entry: dict[str, Any], replication_key: str) -> None:
-        # The SDK's own mark of where a run began has no place in a state that is written after each page.
+        # The SDK's record of where a run began is not valid in a state that is written after each page.
         entry.pop("starting_replication_value", None)
         self._entry = entry
         self._replication_key = replication_key

@@ -79,7 +79,7 @@ class TupleStream(Stream):
             complete(entry, self.schema, {*keys, replication_key})
             if entry.replication_key not in {None, replication_key} or {*(entry.key_properties or keys)} != {*keys}:
                 self.logger.warning("Ignoring the catalog's keys of stream `%s`: they cannot be changed", self.name)
-            # An edited catalog must not take the keys away, and the bookmark with them.
+            # An edited catalog must not remove the keys, because the bookmark depends on them.
             entry.key_properties, entry.replication_key = list(keys), replication_key
             entry.stream = self.name
         super().apply_catalog(catalog)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tap_tuple.streams import Batches
 
 MAX_ROUNDS = 10
-"""Maximum number of rounds of repair in one run; the next run does the rest."""
+"""Maximum number of times that one run reads missing calls; the next run reads the rest."""
 
 logger = logging.getLogger("tap-tuple")
 
@@ -97,7 +97,7 @@ class Sync:
 
     @contextmanager
     def _interruptible(self, streams: Sequence[Stream]) -> Iterator[None]:
-        """End the output in an orderly way if a signal interrupts the block."""
+        """Complete the output, and log where the next run resumes, if a signal interrupts the block."""
         try:
             yield
         except InterruptedBySignal as interruption:

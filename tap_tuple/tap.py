@@ -41,7 +41,7 @@ class TapTuple(Tap):
             super().__init__(config=config, catalog=catalog, validate_config=validate_config, **kwargs)
         except ConfigValidationError as error:
             if error.schema is None:
-                # Of flattening, whose settings are valid one by one.
+                # The settings of flattening are valid on their own, but not together.
                 raise InputError(f"{'; '.join(error.errors)}.") from None
             raise inputs.explain(self.config, error.schema) from None
         if validate_config and self.config["requests_per_minute"] > settings.DOCUMENTED_REQUESTS_PER_MINUTE:
@@ -105,7 +105,7 @@ class TapTuple(Tap):
     @classmethod
     @override
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        # The SDK takes any other value for "all".
+        # The SDK treats any other value as "all".
         if value not in {"all", "schema", "disabled"}:
             raise click.BadParameter("", ctx, param)
         super().cb_test(ctx, param, value)

@@ -263,7 +263,7 @@ class TestTupleHosts:
         with Sandbox(faults=[Fault(times=None, status=302, headers={"Location": "http://[::1"})]) as api:
             run = tap(settings(api))
         assert run.exit_code == 1
-        assert "Invalid URL of the API, of its redirect, or of the proxy." in run.errors[0]
+        assert "Invalid API, redirect or proxy URL." in run.errors[0]
         assert PRODUCTION in run.errors[0]
 
     def test_a_redirect_loop_between_both_hosts_is_an_error(self, tap: TapRunner, settings: Settings) -> None:

@@ -25,7 +25,7 @@ def specification() -> dict[str, Any]:
             "title": "Tuple",
             "type": "object",
             "required": definitions["required"],
-            # Airbyte adds properties of its own to a configuration.
+            # Airbyte adds its own properties to a configuration.
             "additionalProperties": True,
             "properties": {
                 name: _property(name, setting, order)

@@ -99,7 +99,7 @@ class UsageClient:
 
         Returns:
             A function that waits for the page, and retries the request where that may help. It raises a
-            `TapTupleError` if the page cannot be had; the message says why, and what to do.
+            `TapTupleError` if the page cannot be retrieved; the message says why and what to do.
         """
         first = self._send(query, min(self._timeout_seconds, self._limits.failure_seconds))
         return lambda: self._wait(query, first)
@@ -171,7 +171,7 @@ class UsageClient:
 
 
 class PendingResponse:
-    """One request on a thread of its own, so that a page is written while the next one is fetched.
+    """One request in a thread of its own, so that a page is written while the next one is requested.
 
     The thread is a daemon: it delays neither the exit of the process nor a signal, which only the main thread receives.
     `timeout_seconds` limits the whole response, as the socket's timeouts start again with each byte.

@@ -38,7 +38,7 @@ RETRY_AFTER = Retry(retry_after_max=10**9)
 
 AUTH_HELP = (
     "Set `auth_token` to a valid token. Owners and managers create tokens in Tuple's team settings, under \"API "
-    'tokens"; where that page is missing, ask Tuple support to enable the usage API for your team.'
+    'tokens". If that page is missing, ask Tuple support to enable the usage API for your team.'
 )
 ADDRESS_HELP = "Check `api_url`. Tuple documents https://app.tuple.app/api/v2, the default, and https://production.tuple.app/api/v2."
 CA_HELP = "Check `api_url`, or set {bundle} to a PEM file with your own certificates."
@@ -71,7 +71,7 @@ UNKNOWN_STATUS = Problem("Invalid status {status} from {api_url}", ADDRESS_HELP,
 CERTIFICATE = Problem("TLS certificate verification failed for {api_url}: {reason}", CA_HELP)
 NO_CERTIFICATES = Problem("Cannot read the TLS certificates in {bundle}", CA_HELP)
 PROXY_REFUSED = Problem("The proxy refused the connection to {api_url} (403)", PROXY_HELP)
-INVALID_URL = Problem("Invalid URL of the API, of its redirect, or of the proxy", f"{ADDRESS_HELP} {PROXY_HELP}")
+INVALID_URL = Problem("Invalid API, redirect or proxy URL", f"{ADDRESS_HELP} {PROXY_HELP}")
 NO_SOCKS = Problem("SOCKS support for the proxy in {proxy} is not installed", SOCKS_HELP)
 NO_PROXY = Problem("Cannot connect to the proxy", f"{NO_DATA_LOST} {PROXY_HELP}", RETRY)
 NO_TLS = Problem("TLS connection to {api_url} failed", f"{NO_DATA_LOST} {ADDRESS_HELP}", RETRY)
@@ -119,7 +119,7 @@ def from_status(response: requests.Response, api_url: str) -> TapTupleError:
 def from_exception(error: Exception, api_url: str) -> Exception:
     """Return the error for an exception that a request ended with; an unknown exception is returned as it is."""
     for kind, part, problem in EXCEPTIONS:
-        # Only a certificate error is looked for below what `requests` wraps around it.
+        # Only a certificate error is searched for among the causes, as `requests` wraps it.
         candidates = _causes(error) if kind is ssl.SSLCertVerificationError else [error]
         for found in candidates:
             if isinstance(found, kind) and part in str(error):

@@ -58,7 +58,7 @@ class LinkPaginator(BaseAPIPaginator[str]):
         except ValueError:
             return None
         query = urlencode({**self._parameters, **linked, **self._fixed})
-        # A page that links to itself does not lead anywhere.
+        # A link to the same page would never end.
         return None if query == self.current_value else query
 
     def by_number(self) -> str:

@@ -46,7 +46,7 @@ class Retries:
         self._growing = backoff.expo(max_value=LONGEST_WAIT_SECONDS)
         next(self._growing)
         self._failing_since = time.monotonic()
-        self._refused_since: float | None = None
+        self._rate_limited_since: float | None = None
 
     def left_seconds(self) -> float:
         """Return how much longer an attempt may take; the last one gets at least a second."""
@@ -61,15 +61,15 @@ class Retries:
         """
         error = yield 0.0
         while True:
-            error = yield self._after_refusal(error) if error.rate_limited else self._after_failure(error)
+            error = yield self._after_rate_limit(error) if error.rate_limited else self._after_failure(error)
 
-    def _after_refusal(self, error: RetriableError) -> float:
+    def _after_rate_limit(self, error: RetriableError) -> float:
         now = time.monotonic()
-        self._refused_since = now if self._refused_since is None else self._refused_since
+        self._rate_limited_since = now if self._rate_limited_since is None else self._rate_limited_since
         wait = error.retry_after_seconds or RATE_LIMIT_WAIT_SECONDS
-        if now + wait > self._refused_since + self._limits.rate_limit_seconds:
-            raise _gave_up(error, now - self._refused_since, wait)
-        # Refusals have a limit of their own, and do not use up the time for failures.
+        if now + wait > self._rate_limited_since + self._limits.rate_limit_seconds:
+            raise _gave_up(error, now - self._rate_limited_since, wait)
+        # Rate limiting has a limit of its own, and does not use up the time for failures.
         self._failing_since = now + wait
         return wait
 

@@ -29,7 +29,7 @@ _QUOTA_SECONDS = 60.0
 _POSITIVE_INTEGER = re.compile(r"0*[1-9]\d{0,17}", re.ASCII)
 
 
-class RefusedError(Exception):
+class RejectedError(Exception):
     """The request is refused; the arguments are those of `Response.error`."""
 
 
@@ -85,8 +85,8 @@ class UsageApi:
         try:
             self._authorize(request)
             query = self._parse(request)
-        except RefusedError as refused:
-            return Response.error(*refused.args)
+        except RejectedError as rejected:
+            return Response.error(*rejected.args)
         offset = (query.page - 1) * query.per_page
         total, page = self.store.select(query.since_ms, query.until_ms, offset, query.per_page)
         body = b"[%b]" % b",".join([stored.json for stored in page])
@@ -102,7 +102,7 @@ class UsageApi:
         """Return the first calls that match a request, regardless of its page, or none if the request is invalid."""
         try:
             query = self._parse(request)
-        except RefusedError:
+        except RejectedError:
             return []
         _, calls = self.store.select(query.since_ms, query.until_ms, 0, count)
         return [stored.call for stored in calls]
@@ -122,12 +122,12 @@ class UsageApi:
         Only requests with the right path and token count towards the rate limit.
         """
         if request.path.removesuffix("/") != _CALL_USAGE_PATH:
-            raise RefusedError(HTTPStatus.NOT_FOUND)
+            raise RejectedError(HTTPStatus.NOT_FOUND)
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if (scheme.lower(), token) != ("bearer", self.token):
-            raise RefusedError(HTTPStatus.UNAUTHORIZED)
+            raise RejectedError(HTTPStatus.UNAUTHORIZED)
         if not self.quota.accepts_request():
-            raise RefusedError(HTTPStatus.TOO_MANY_REQUESTS)
+            raise RejectedError(HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def _link(parameters: Mapping[str, str], query: CallQuery, total: int, origin: str) -> str:
@@ -147,15 +147,15 @@ def _link(parameters: Mapping[str, str], query: CallQuery, total: int, origin: s
 
 def _datetime_ms(query: Mapping[str, str], name: str) -> int:
     if name not in query:
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is missing")
+        raise RejectedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is missing")
     try:
         return parse_ms(query[name])
     except ValueError:
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not an ISO 8601 datetime") from None
+        raise RejectedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not an ISO 8601 datetime") from None
 
 
 def _positive_integer(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name, str(default))
     if _POSITIVE_INTEGER.fullmatch(text) is None:
-        raise RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not a positive integer")
+        raise RejectedError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is not a positive integer")
     return int(text)
