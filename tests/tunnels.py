@@ -50,7 +50,7 @@ class Tunnel:
         if self._context:
             certificate.configure_cert(self._context)
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = [self._socket]
+        self._connections: list[socket.socket] = []
         self.port: int = self._socket.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -63,29 +63,33 @@ class Tunnel:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for each in self._open:
+        for each in [self._socket, *self._connections]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        self._socket.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._socket.accept()
-                self._open.append(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError):
+        # Each thread closes its own connections, also those that it opens after the tunnel has been closed.
+        with suppress(OSError), client:
             if self._context:
-                client = self._context.wrap_socket(client, server_side=True)
-                self._open.append(client)
-            elif not self._accepts_connect(client):
-                return
-            target = socket.create_connection(("127.0.0.1", self._target_port or 0))
-            self._open.append(target)
-            threading.Thread(target=self._forward, args=(target, client), daemon=True).start()
+                with self._context.wrap_socket(client, server_side=True) as secured:
+                    self._connect(secured)
+            elif self._accepts_connect(client):
+                self._connect(client)
+
+    def _connect(self, client: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", self._target_port or 0)) as target:
+            self._connections += [client, target]
+            answers = threading.Thread(target=self._forward, args=(target, client), daemon=True)
+            answers.start()
             self._forward(client, target)
+            answers.join()
 
     def _accepts_connect(self, client: socket.socket) -> bool:
         head = b""
