@@ -82,10 +82,11 @@ class CallCounts:
         tail = self._index(resume)
         self._written = sum(span.count or 0 for span in self._spans[tail:])
         self._spans[tail:] = [Span(self._spans[tail].since, UNREAD)]
-        for span in self._spans:
+        for span, following in pairwise(self._spans):
             age = comparisons - span.found_at
-            # A call that the API counts may be returned later: the pauses between the attempts double.
-            if span.count != UNREAD and span.excess and age & (age - 1) == 0:
+            is_inside = window.since <= span.since and following.since <= window.until
+            # A call that the API counts may be returned later: the intervals between the attempts double.
+            if span.excess and is_inside and age & (age - 1) == 0:
                 span.count, span.excess = UNREAD, span.expected or 0
         # What is before the first span is unread. An unread span is read from the beginning of the window only.
         first = self._spans[self._index(window.since)]
@@ -176,7 +177,7 @@ class CallCounts:
         for span, following in pairwise(spans[1:]):
             last = self._spans[-1]
             # An empty span, such as one beyond the API's retention, only costs a request.
-            fits = not last.count or following.since - last.since <= self._longest(following.since, resume)
+            fits = not last.expected or following.since - last.since <= self._longest(following.since, resume)
             if {last.count, span.count}.isdisjoint({UNREAD, UNKNOWN}) and fits:
                 self._spans[-1] = _merged([last, span])
             else:

@@ -80,7 +80,7 @@ class StreamState:
 
 
 def _to_json(span: Span) -> list[object]:
-    excess = [span.excess, span.found_at] if span.excess else []
+    excess = [span.excess, span.found_at] if span.excess and span.count != UNREAD else []
     return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *excess]
 
 

@@ -325,6 +325,23 @@ class TestWrongTotals:
             assert tap.counts_match()
             assert len(tap.requests) == 2
 
+    @pytest.mark.parametrize("lines_written", range(1, 50, 4))
+    def test_the_search_for_a_call_that_was_not_returned_survives_a_kill(self, lines_written: int) -> None:
+        is_hidden = True
+        hidden = Fault(
+            when=lambda _: is_hidden, times=None, calls=lambda page: [call for call in page if call["id"] != 1000]
+        )
+        with Sandbox(history(), faults=[hidden]) as api:
+            tap = synced_tap(api, page_size=3)
+            api.add(*late(timedelta(days=400)))
+            tap.expect_complete = False
+            tap.green_run()
+            is_hidden = False
+            tap.run(kill_after_lines=lines_written)
+            tap.green_run()
+            assert 1000 in tap.ids
+            assert tap.counts_match()
+
     @pytest.mark.parametrize("cap", [10, 50, 119])
     def test_runs_succeed_without_loss_if_the_total_is_capped(self, cap: int) -> None:
         capped = {"X-Total-Count": lambda total: str(min(int(total), cap))}
