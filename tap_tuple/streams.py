@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -164,23 +163,23 @@ class CallParticipationsStream(CallStream):
     @override
     def rows(self, calls: Calls) -> Sequence[msgspec.Struct]:
         rows = []
-        # Without function calls, as this loop takes most of the time of the stream.
-        for call in calls.items:
-            for participation in call.call_participations or ():
-                if participation is None:
+        # Without function and keyword calls, as this loop takes most of the time of the stream.
+        for call, call_times in calls.pairs:
+            for stay, times in zip(call.call_participations or (), call_times.call_participations or ()):  # noqa: B905
+                if stay is None or times is None:
                     continue
-                if participation.id is None:
+                if stay.id is None:
                     raise ApiError(
                         f"Invalid call {call.id}: a participation has no `id`, the key of stream `{self.name}`. "
                         "Deselect that stream to read the calls alone, and contact Tuple support."
                     )
-                email = participation.user.email if participation.user else None
-                joined_at, left_at, seconds = participation.joined_at, participation.left_at, None
+                email = stay.user.email if stay.user else None
+                joined_at, left_at, seconds = times.joined_at, times.left_at, None
                 if joined_at is not None and left_at is not None:
-                    duration = datetime.fromisoformat(left_at) - datetime.fromisoformat(joined_at)
+                    duration = left_at - joined_at
                     seconds = duration.days * SECONDS_PER_DAY + duration.seconds
                 rows.append(
-                    ParticipationRow(participation.id, call.id, call.ended_at, email, joined_at, left_at, seconds)
+                    ParticipationRow(stay.id, call.id, call.ended_at, email, stay.joined_at, stay.left_at, seconds)
                 )
         return rows
 

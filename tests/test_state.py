@@ -15,7 +15,7 @@ import pytest
 from factories import REPLICATION_KEYS, a_call, a_call_per_minute, a_state, minute
 from scheduled import ScheduledTap
 
-from tap_tuple.api.calls import Call, Calls
+from tap_tuple.api.calls import Call, Calls, CallTimes
 from tap_tuple.reading import Batch
 from tap_tuple.sandbox import Fault, Sandbox
 from tap_tuple.state import StreamState
@@ -351,7 +351,7 @@ class TestSize:
             counts = state.counts(lookback_window, window)
             for unread in counts.unread:
                 part = ended_at[bisect_left(ended_at, unread.since) : bisect_left(ended_at, unread.until)]
-                calls = Calls([Call(id=0, ended_at="")] * len(part), part)
+                calls = Calls([(Call(id=0, ended_at=""), CallTimes(at)) for at in part])
                 counts.take(calls, unread.until)
                 state.update(Batch(calls, unread.until, len(part), len(part)), counts)
             size = len(json.dumps(entry, separators=(",", ":")))

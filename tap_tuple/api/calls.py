@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, reduce
-from operator import getitem, itemgetter
-from typing import Any, NamedTuple
+from operator import getitem
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import requests
@@ -42,24 +41,46 @@ class Call(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_only=True):
     call_participations: list[Participation | None] | None = None
 
 
+Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class ParticipationTimes(msgspec.Struct, gc=False):
+    """The parsed timestamps of a participation."""
+
+    joined_at: Timestamp | None = None
+    left_at: Timestamp | None = None
+
+
+class CallTimes(msgspec.Struct, gc=False):
+    """The parsed timestamps of a call."""
+
+    ended_at: Timestamp
+    started_at: Timestamp | None = None
+    call_participations: list[ParticipationTimes | None] | None = None
+
+
 @dataclass(frozen=True)
 class Calls:
-    """Calls in the order of a response, and beside each call the timestamp at which it ended."""
+    """Calls in the order of a response, each with its parsed timestamps."""
 
-    items: list[Call]
-    ended_at: list[datetime]
+    pairs: list[tuple[Call, CallTimes]]
 
     def __len__(self) -> int:
-        return len(self.items)
+        return len(self.pairs)
 
     def __getitem__(self, part: slice) -> Calls:
         """Return some of the calls."""
-        return Calls(self.items[part], self.ended_at[part])
+        return Calls(self.pairs[part])
 
     @cached_property
-    def ids(self) -> set[int]:
-        """The ids of the calls."""
-        return {call.id for call in self.items}
+    def items(self) -> list[Call]:
+        """The calls alone."""
+        return [call for call, _ in self.pairs]
+
+    @cached_property
+    def ended_at(self) -> list[datetime]:
+        """When each call ended."""
+        return [times.ended_at for _, times in self.pairs]
 
     @cached_property
     def in_order(self) -> bool:
@@ -68,18 +89,7 @@ class Calls:
 
     def in_time_order(self) -> Calls:
         """Return the calls sorted by `ended_at`."""
-        if self.in_order:
-            return self
-        return _from_pairs(sorted(zip(self.items, self.ended_at, strict=True), key=itemgetter(1)))
-
-    def where(self, condition: Callable[[int, datetime], bool]) -> Calls:
-        """Return the calls whose id and end fulfil a condition."""
-        pairs = zip(self.items, self.ended_at, strict=True)
-        return _from_pairs([(call, ended_at) for call, ended_at in pairs if condition(call.id, ended_at)])
-
-
-def _from_pairs(pairs: list[tuple[Call, datetime]]) -> Calls:
-    return Calls([call for call, _ in pairs], [ended_at for _, ended_at in pairs])
+        return self if self.in_order else Calls(sorted(self.pairs, key=lambda pair: pair[1].ended_at))
 
 
 class Page(NamedTuple):
@@ -91,7 +101,8 @@ class Page(NamedTuple):
     response: requests.Response
 
 
-DECODER = msgspec.json.Decoder(list[Call])
+CALLS_DECODER = msgspec.json.Decoder(list[Call])
+TIMES_DECODER = msgspec.json.Decoder(list[CallTimes])
 UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
 PATH = re.compile(r"at `\$([^`]*)`$")
 STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
@@ -114,10 +125,12 @@ class CallDecoder:
             ApiError: A call has no valid `id` or `ended_at`.
         """
         try:
-            return _with_timestamps(DECODER.decode(body))
-        except (msgspec.DecodeError, RecursionError, ValueError, TypeError):
-            # Slower, but it knows what is wrong.
-            return _with_timestamps([self._convert(call) for call in _decode_objects(body)])
+            # Decoding twice is faster than parsing timestamps one by one, and the records keep the API's strings.
+            return Calls(list(zip(CALLS_DECODER.decode(body), TIMES_DECODER.decode(body), strict=True)))
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            # Slower, but it accepts any ISO 8601 format, and knows what is wrong.
+            calls = map(self._convert, _decode_objects(body))
+            return Calls([(call, _times(call)) for call in calls])
 
     def _convert(self, item: dict[str, Any]) -> Call:
         while True:
@@ -164,24 +177,16 @@ class CallDecoder:
             logger.warning("%s%s", message, detail)
 
 
-def _with_timestamps(calls: list[Call]) -> Calls:
-    """Parse `ended_at`; raise a ValueError if any timestamp is not valid, a TypeError if one has no time zone."""
-    parse = datetime.fromisoformat
-    ended_at = [parse(call.ended_at) for call in calls]
-    zones = {parsed.tzinfo for parsed in ended_at}
-    # Written out, as a function per timestamp takes as long as all the rest of decoding.
-    for call in calls:
-        if call.started_at is not None:
-            zones.add(parse(call.started_at).tzinfo)
-        for participation in call.call_participations or ():
-            if participation is not None:
-                if participation.joined_at is not None:
-                    zones.add(parse(participation.joined_at).tzinfo)
-                if participation.left_at is not None:
-                    zones.add(parse(participation.left_at).tzinfo)
-    if None in zones:
-        raise TypeError
-    return Calls(calls, ended_at)
+def _times(call: Call) -> CallTimes:
+    participations = [
+        ParticipationTimes(_parse(each.joined_at), _parse(each.left_at)) if each else None
+        for each in call.call_participations or ()
+    ]
+    return CallTimes(datetime.fromisoformat(call.ended_at), _parse(call.started_at), participations)
+
+
+def _parse(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _is_timestamp(text: str | None) -> bool:

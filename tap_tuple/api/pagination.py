@@ -132,9 +132,10 @@ class Query:
         calls = calls[sum(1 for _ in takewhile(lambda call: call.id in self._seen, calls.items)) :]
         since, until = self.window
         is_inside = not len(calls) or (since <= calls.ended_at[0] and calls.ended_at[-1] < until)
-        if not (is_inside and self._seen.keys().isdisjoint(calls.ids)):
-            calls = calls.where(lambda id_, ended_at: since <= ended_at < until and id_ not in self._seen)
-        self._seen.update(zip((call.id for call in calls.items), calls.ended_at, strict=True))
+        if not (is_inside and self._seen.keys().isdisjoint(call.id for call in calls.items)):
+            pairs = ((call, times) for call, times in calls.pairs if since <= times.ended_at < until)
+            calls = Calls([(call, times) for call, times in pairs if call.id not in self._seen])
+        self._seen.update({call.id: times.ended_at for call, times in calls.pairs})
         self._skipped = None if len(calls) else self._skipped
         self.received += len(calls)
         return calls
