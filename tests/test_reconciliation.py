@@ -563,6 +563,16 @@ class TestStartAndEndDate:
             tap.green_run(end_date=ago(end))
             assert 1000 in tap.ids
 
+    @pytest.mark.parametrize("lines_written", range(10, 50, 8))
+    def test_an_end_date_within_an_unread_span_divides_it(self, lines_written: int) -> None:
+        with Sandbox(history()) as api:
+            tap = synced_tap(api, start_date=ago(YEAR / 2), page_size=5)
+            tap.run(kill_after_lines=lines_written, start_date="2000-01-01")
+            tap.green_run(start_date="2000-01-01", end_date=ago(YEAR))
+            tap.green_run(start_date="2000-01-01")
+            assert tap.ids == set(range(1, 121))
+            assert tap.counts_match()
+
     def test_a_run_with_end_date_before_the_bookmark_leaves_later_calls_to_the_next_run(self) -> None:
         with Sandbox(history()) as api:
             tap = synced_tap(api)
