@@ -37,8 +37,7 @@ class Span:
     Attributes:
         since: When it begins.
         count: How many of its calls have been read; or UNREAD, or UNKNOWN.
-        excess: How many more the API has reported, but not returned. While the span is read again: how many in all.
-        found_at: Which comparison found the excess.
+        excess: How many more the API reports, but does not return.
         received: While it is unread, how many calls have arrived so far.
         newest: When the newest of them ended.
     """
@@ -46,7 +45,6 @@ class Span:
     since: datetime
     count: int | None
     excess: int = 0
-    found_at: int = 0
     received: int = 0
     newest: datetime = EPOCH
 
@@ -80,17 +78,15 @@ class CallCounts:
         if self._spans[self._index(resume)].count is UNKNOWN:
             self._insert(Span(resume, UNREAD))
         tail = self._index(resume)
-        self._written = sum(span.count or 0 for span in self._spans[tail:])
+        # Another part of the tail cannot be compared with what has been written.
+        self._written = (
+            sum(span.count or 0 for span in self._spans[tail:]) if window.since <= self._spans[tail].since else UNREAD
+        )
+        self._tail_excess = sum(span.excess for span in self._spans[tail:])
         self._spans[tail:] = [Span(self._spans[tail].since, UNREAD)]
-        for span, following in pairwise(self._spans):
-            age = comparisons - span.found_at
-            is_inside = window.since <= span.since and following.since <= window.until
-            # A call that the API counts may be returned later: the intervals between the attempts double.
-            if span.excess and is_inside and age & (age - 1) == 0:
-                span.count, span.excess = UNREAD, span.expected or 0
         # What is before the first span is unread. An unread span is read from the beginning of the window only.
         first = self._spans[self._index(window.since)]
-        if window.since < first.since or (window.since > first.since and first.count == UNREAD):
+        if window.since < first.since or first.count == UNREAD:
             self._insert(Span(window.since, UNREAD))
         last = self._spans[self._index(window.until)]
         if last.count == UNREAD and last is not self._spans[-1]:
@@ -121,7 +117,7 @@ class CallCounts:
     def set(self, window: Window, count: int | None, excess: int = 0) -> None:
         """Replace the spans of a window with one."""
         begin, end = (bisect_left(self._spans, edge, key=BEGIN) for edge in window)
-        self._spans[begin:end] = [Span(window.since, count, excess, self.comparisons)]
+        self._spans[begin:end] = [Span(window.since, count, excess)]
 
     def take(self, calls: Calls, position: datetime) -> list[Calls]:
         """Count the calls that lie in unread spans, and return them in parts, to be written.
@@ -137,13 +133,15 @@ class CallCounts:
             is_read, is_tail = position >= window.until, span is self._spans[-1]
             parts.append(calls[self._skip_written(calls, first, last, is_read=is_read) if is_tail else first : last])
             span.received += last - first
-            longest = self._longest(window.until, self._spans[-1].since)
-            if first < last and window.until - window.since > longest and not span.excess:
+            if first < last and window.until - window.since > self._longest(window.until, self._spans[-1].since):
                 span = self._split(span, calls.ended_at[first:last], position)
             if first < last:
                 span.newest = max(span.newest, calls.ended_at[last - 1])
             if is_read:
-                span.count, span.excess = span.received, max(0, span.excess - span.received)
+                span.count = span.received
+            if is_read and is_tail:
+                # What the API did not return in the last run, it may not return in this one either.
+                span.excess, self._tail_excess = self._tail_excess, 0
         return [part for part in parts if len(part)]
 
     def _skip_written(self, calls: Calls, first: int, last: int, *, is_read: bool) -> int:
@@ -190,7 +188,11 @@ class CallCounts:
         That one is unread until all calls have been read: a run that is interrupted may have read a part of them.
         """
         tail = 0 if bookmark is None else self._index(subtract(bookmark, self._lookback_seconds))
-        return [*self._spans[:tail], _merged(self._spans[tail:])]
+        last = _merged(self._spans[tail:])
+        if bookmark and self._window.until <= bookmark:
+            # The run has read only a part of it.
+            last.count, last.excess = UNREAD, 0
+        return [*self._spans[:tail], last]
 
     def _longest(self, end: datetime, resume: datetime) -> timedelta:
         """Return how long a span may be that ends at an instant."""
@@ -210,5 +212,4 @@ def _merged(spans: Sequence[Span]) -> Span:
     counts = [span.count or 0 for span in spans]
     if UNREAD in counts:
         return Span(spans[0].since, UNREAD)
-    found_at = max(span.found_at for span in spans)
-    return Span(spans[0].since, sum(counts), sum(span.excess for span in spans), found_at)
+    return Span(spans[0].since, sum(counts), sum(span.excess for span in spans))

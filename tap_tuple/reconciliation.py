@@ -4,13 +4,17 @@ One request compares the whole history. It requests the page around one of the m
 the total, and shows whether the mark still lies between the same two calls. If it does not, or the total differs, a
 binary search by the totals of ever shorter ranges finds the span. A span with more calls is marked as unread. In a span
 with fewer calls, calls have been deleted.
+
+If the API reports more calls of a span than it returns in two reads, the difference is the span's excess. From then on,
+a second request tries the mark after the last span with excess: it shifts when the API returns one of these calls.
 """
 
 from __future__ import annotations
 
 import logging
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, count
 from typing import TypeAlias
 
@@ -20,6 +24,9 @@ from tap_tuple.exceptions import ApiError
 from tap_tuple.timestamps import Window
 
 Spans: TypeAlias = Sequence[tuple[Window, int, int]]
+"""Spans, their counts (with their excess), and their excess."""
+Difference: TypeAlias = tuple[Window, int, int, int]
+"""A span, its count (with its excess), its excess, and its total."""
 
 MAX_REQUESTS = 600
 """Maximum number of requests for reconciliation and repairs in one run: ten minutes at the documented rate limit."""
@@ -28,6 +35,7 @@ MIN_PROBED_CALLS = 20
 MAX_ATTEMPTS = 2
 """Maximum number of requests for the total of a window."""
 GOLDEN_RATIO = 0.618033988749895
+"""Successive runs probe all marks: the multiples of the golden ratio are spread evenly."""
 
 logger = logging.getLogger("tap-tuple")
 
@@ -45,6 +53,8 @@ class Reconciler:
         self._max_requests: int | None = None
         self._repairs: dict[tuple[CallCounts, Window], tuple[int, int]] = {}
         self._read: dict[CallCounts, int] = {}
+        self._shifted: set[tuple[CallCounts, Window]] = set()
+        self._gaps: Counter[CallCounts] = Counter()
         self.window: Window | None = None
         """The window that has been compared: it begins with the span that holds `start_date`."""
         self.total: int | None = None
@@ -62,23 +72,22 @@ class Reconciler:
         Raises:
             TapTupleError: A request has failed, or calls are missing and the limit of requests has been reached.
         """
-        self._totals = dict(totals)
         self._max_requests = self._max_requests or self._client.requests_sent + MAX_REQUESTS
+        self._totals = dict(totals)
         for counts in streams:
             for span, known, _ in counts.spans:
                 if known is UNKNOWN:
                     counts.set(span, self._total(span))
-            spans = [(span, known, excess) for span, known, excess in counts.spans if known is not UNKNOWN]
-            read = _count(spans)
+            read = _count(_known(counts)) - counts.excess
             if (recovered := read - self._read.get(counts, read)) > 0:
                 logger.info("Recovered %d missing calls", recovered)
-            for span, known, total in list(self._differences(spans, counts.comparisons)):
-                if self._resolve(counts, span, known, total):
-                    read += total - known
-            if counts not in self._read:
-                counts.comparisons += 1
+                self._shifted.clear()
             self._read[counts] = read
-            self.excess = counts.excess
+            # A new excess changes what the next comparison expects of the API's pages.
+            while self._resolve_all(counts) and not counts.unread:
+                self._totals = {}
+            self.excess = counts.excess + self._gaps[counts]
+            counts.comparisons += 1
 
     def check_limit(self) -> None:
         """Raise an `ApiError` if the limit of requests has been reached."""
@@ -87,34 +96,50 @@ class Reconciler:
                 f"Calls are still missing after {MAX_REQUESTS} reconciliation requests. Run again to read the rest."
             )
 
-    def _differences(self, spans: Spans, probe: int) -> Iterator[tuple[Window, int, int]]:
-        """Yield each span whose total differs from its count, the count and the total."""
+    def _differences(self, counts: CallCounts) -> Iterable[Difference]:
+        """Return the spans whose total differs from their count; or those with excess, if only a mark has shifted."""
+        spans = _known(counts)
         self.total, self.window, shifted = _count(spans), _range(spans) if spans else None, 0
         if spans and self._totals.get(_range(spans)) != self.total:
-            self.total, shifted = self._probe(spans, probe)
+            self.total, shifted = self._probe(spans, int(counts.comparisons * GOLDEN_RATIO % 1 * len(spans)))
             if self.total != _count(spans) and {self.total, *self._totals.values()} != {None}:
                 # A single response may have no total, or a wrong one.
                 second = self._client.get_page(_range(spans), 1, 1).total
                 self.total = self._totals[_range(spans)] = self.total if second is None else second
-        if self.total is not None and (shifted or self.total != _count(spans)):
-            # The oldest calls first, if their number has changed: they are what a limited retention deletes.
-            oldest = next((index for index, (_, known, _) in enumerate(spans, 1) if known), 1)
-            yield from self._bisect(spans, self.total, oldest if self.total != _count(spans) else shifted)
+            if not shifted and self.total == _count(spans):
+                shifted = self._shift_after_excess(spans)
+        if self.total is None or (not shifted and self.total == _count(spans)):
+            return []
+        # The oldest calls first, if their number has changed: they are what a limited retention deletes.
+        oldest = next((index for index, (_, known, _) in enumerate(spans, 1) if known), 1)
+        differences = list(self._bisect(spans, self.total, oldest if self.total != _count(spans) else shifted))
+        return differences or [(span, known, excess, known) for span, known, excess in spans if excess]
 
-    def _probe(self, spans: Spans, probe: int) -> tuple[int | None, int]:
+    def _shift_after_excess(self, spans: Spans) -> int:
+        """Return the index of a shifted mark after the last span with excess, or 0.
+
+        It shifts when the API returns a call that it has only counted so far.
+        """
+        excess = [index for index, (_, _, excess) in enumerate(spans[:-1], 1) if excess]
+        return self._probe(spans, excess[-1])[1] if excess else 0
+
+    def _probe(self, spans: Spans, mark: int) -> tuple[int | None, int]:
         """Return the total of some spans, and the index of one whose beginning has shifted in the order of calls, or 0.
 
         Calls that are added on one side of a mark and deleted on the other do not change the total, but shift the mark.
-        Successive probes try all marks, and are spread evenly, as multiples of the golden ratio are.
+
+        Args:
+            spans: The spans, with their counts and their excess.
+            mark: The index of the span whose beginning is tried.
         """
         window, ranks = _range(spans), [0, *accumulate(known - excess for _, known, excess in spans)]
-        rank = ranks[int(probe * GOLDEN_RATIO % 1 * len(spans))]
+        rank = ranks[mark]
         # A size that keeps the mark off the border of two pages.
         per_page = next(size for size in count(MIN_PROBED_CALLS) if not rank or rank % size)
         first = rank - rank % per_page
         number = first // per_page
         page = self._client.get_page(window, number + 1, per_page)
-        if 0 < len(page.calls) < per_page and first + len(page.calls) < (page.total or 0):
+        if 0 < len(page.calls) < per_page and first + len(page.calls) < (page.total or 0) - _count(spans) + ranks[-1]:
             # The API's pages are shorter than requested.
             first = number * len(page.calls)
         if page.total is not None and len(page.calls) and page.total < first + len(page.calls):
@@ -128,37 +153,51 @@ class Reconciler:
                 return page.total, index
         return page.total, 0
 
-    def _bisect(self, spans: Spans, total: int, split: int = 0) -> Iterator[tuple[Window, int, int]]:
+    def _bisect(self, spans: Spans, total: int, split: int = 0) -> Iterator[Difference]:
         """Yield the differing spans of a range, given its total; a split is where to divide it in any case."""
-        if len(spans) == 1 and total != _count(spans):
-            yield _range(spans), _count(spans), total
-        elif len(spans) > 1 and (split or total != _count(spans)):
+        if total == _count(spans) and not (split and len(spans) > 1):
+            return
+        split = split if 0 < split < len(spans) else len(spans) // 2
+        left = None
+        if split:
             self.check_limit()
-            split = split if 0 < split < len(spans) else len(spans) // 2
             left = self._total(_range(spans[:split]))
-            if left is None and total > _count(spans):
-                # Without the totals of its parts, the range is one span.
-                yield _range(spans), _count(spans), total
-            elif left is not None:
-                yield from self._bisect(spans[:split], left)
-                yield from self._bisect(spans[split:], max(0, total - left))
+        if left is not None:
+            yield from self._bisect(spans[:split], left)
+            yield from self._bisect(spans[split:], max(0, total - left))
+        elif total > _count(spans) or len(spans) == 1:
+            # Without the totals of its parts, the range is one span.
+            yield _range(spans), _count(spans), sum(excess for _, _, excess in spans), total
 
-    def _resolve(self, counts: CallCounts, span: Window, known: int, total: int) -> bool:
-        """Adopt the total of a span that differs from its count, or mark the span as unread; return whether adopted."""
-        if total < known:
-            logger.info("%d calls from %s were deleted, or are older than the API's retention", known - total, span)
-            counts.set(span, total)
-        elif self._repairs.get((counts, span)) == (known, total):
-            logger.warning(
-                "The API reports %d calls from %s, but returned %d in two consecutive reads", total, span, known
-            )
-            counts.set(span, known, total - known)
-        else:
-            self._repairs[counts, span] = (known, total)
-            logger.info("The API reports %d calls from %s, but %d have been read: re-reading", total, span, known)
-            counts.set(span, UNREAD)
-            return False
-        return True
+    def _resolve_all(self, counts: CallCounts) -> bool:
+        """Mark spans with missing calls as unread, and adopt the other totals; return whether there is a new excess."""
+        excess_before = counts.excess
+        for span, known, excess, total in self._differences(counts):
+            read = known - excess
+            is_repeated = self._repairs.get((counts, span)) == (read, total)
+            if total < known and not excess:
+                logger.info("%d calls from %s were deleted, or are older than the API's retention", known - total, span)
+                counts.set(span, total)
+                self._read[counts] -= known - total
+            elif total == known:
+                logger.info("The API may return calls from %s that it only counted before: re-reading", span)
+                self._repairs[counts, span] = (read, total)
+                self._shifted.add((counts, span))
+                counts.set(span, UNREAD)
+            elif not is_repeated:
+                logger.info("The API reports %d calls from %s, but %d have been read: re-reading", total, span, read)
+                self._repairs[counts, span] = (read, total)
+                counts.set(span, UNREAD)
+            elif (counts, span) in self._shifted:
+                # The mark has shifted, but no call has returned: the API's pages leave a place for each missing call.
+                self._gaps[counts] += total - read
+                counts.set(span, total)
+            else:
+                logger.warning(
+                    "The API reports %d calls from %s, but returned %d in two consecutive reads", total, span, read
+                )
+                counts.set(span, read, total - read)
+        return counts.excess > excess_before
 
     def _total(self, window: Window) -> int | None:
         # A single response may lack the total.
@@ -166,6 +205,10 @@ class Reconciler:
             if self._totals.get(window) is None:
                 self._totals[window] = self._client.get_page(window, 1, 1).total
         return self._totals[window]
+
+
+def _known(counts: CallCounts) -> Spans:
+    return [(span, known, excess) for span, known, excess in counts.spans if known is not UNKNOWN]
 
 
 def _range(spans: Spans) -> Window:

@@ -9,8 +9,8 @@ The format is a public contract, and later versions read it:
         "comparisons": 4}}}
 
 A span of `call_counts` begins at its instant and ends where the next one begins. Its count is null if its calls have
-not been counted, and -1 if they have not been read. If the API has reported more calls of a span than it returned, two
-numbers follow: how many more, and in which comparison. `comparisons` counts the runs that compared the totals.
+not been counted, and -1 if they have not been read. If the API reports more calls of a span than it returns, another
+number follows: how many more. `comparisons` counts the comparisons with the API's totals.
 """
 
 from __future__ import annotations
@@ -80,8 +80,7 @@ class StreamState:
 
 
 def _to_json(span: Span) -> list[object]:
-    excess = [span.excess, span.found_at] if span.excess and span.count != UNREAD else []
-    return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *excess]
+    return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *([span.excess] if span.excess else [])]
 
 
 class StreamProgress(NamedTuple):
@@ -159,6 +158,6 @@ def _are_counts(value: object) -> bool:
     return are_counts and all(earlier < later for earlier, later in pairwise(marks))
 
 
-def _is_count(count: object, excess: object = 0, found_at: object = 0) -> bool:
-    is_count = count is None or (isinstance(count, int) and count >= UNREAD)
-    return is_count and not isinstance(count, bool) and type(excess) is int and excess >= 0 and type(found_at) is int
+def _is_count(count: object, excess: object = 0) -> bool:
+    is_count = count is None or (type(count) is int and count >= UNREAD)
+    return is_count and type(excess) is int and excess >= 0
