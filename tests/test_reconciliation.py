@@ -423,14 +423,15 @@ class TestWrongTotals:
             assert tap.counts_match()
 
     def test_a_call_that_the_api_does_not_return_causes_a_warning_only_once(self) -> None:
-        withheld = Fault(
-            times=None, when=lambda _: hidden, calls=lambda page: [call for call in page if call["id"] != 60]
-        )
-        hidden = True
+        withheld = Fault(times=None, calls=lambda page: [call for call in page if call["id"] != 60])
         with Sandbox(history(), faults=[withheld]) as api:
             tap = ScheduledTap(api, {"page_size": 25}, expect_complete=False)
-            assert len(tap.green_run().warnings) == 1
-            assert tap.green_run().warnings == []
+            run = tap.green_run()
+            assert len(run.warnings) == 1
+            assert "did not return 1 of them" in lines(run, "Run complete")[0]
+            for _ in range(5):
+                assert tap.green_run().warnings == []
+                assert len(tap.requests) <= 3
             assert 60 not in tap.ids
 
     @pytest.mark.parametrize("total", [None, "many"])
@@ -607,6 +608,25 @@ class TestStartAndEndDate:
             tap = synced_tap(api)
             api.add(*late(end + timedelta(days=days_before_end, hours=1)))
             tap.green_run(end_date=ago(end))
+            assert 1000 in tap.ids
+
+    def test_late_calls_are_written_after_start_date_moved_into_the_last_lookback_window(self) -> None:
+        recent = [a_call(500 + minutes, ago(timedelta(minutes=minutes))) for minutes in (50, 40, 10)]
+        with Sandbox([*history()[:-1], *recent]) as api:
+            tap = synced_tap(api, end_date=ago(timedelta()))
+            api.add(*late(timedelta(minutes=20), timedelta(minutes=15)))
+            tap.config |= {"start_date": ago(timedelta(minutes=30)), "lookback_window": 0}
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+
+    def test_a_late_call_is_written_after_end_date_divided_the_last_second(self) -> None:
+        recent = [a_call(500 + number, f"2026-05-31T23:59:59.{number}00Z") for number in range(5)]
+        with Sandbox([*history()[:-1], *recent]) as api:
+            tap = synced_tap(api, lookback_window=0)
+            tap.green_run(end_date="2026-05-31T23:59:59.250Z")
+            api.delete(500, 501, 502)
+            api.add(a_call(1000, "2026-05-31T23:59:59.350Z"))
+            tap.green_run()
             assert 1000 in tap.ids
 
     @pytest.mark.parametrize("lines_written", range(10, 50, 8))
