@@ -329,6 +329,16 @@ class TestMissingPages:
         assert tap.bookmark == minute(19)
         assert tap.ids == set(range(1, 20))
 
+    def test_the_error_for_endless_pages_contains_nothing_from_their_links(self) -> None:
+        link = '<{path}?page=%d&cursor=ann%%40example.com%%0Aforged>; rel="next"'
+        faults = [Fault(on=on, calls=lambda _: [], link=link % (on + 50)) for on in range(1, 100)]
+        with Sandbox(calls(), faults=faults) as api:
+            run = tap_for(api).run()
+            assert "ann@example.com\nforged" in {request.query.get("cursor") for request in api.requests}
+        assert "no new calls" in run.errors[-1]
+        assert "example.com" not in run.log
+        assert "forged" not in run.log
+
     def test_a_page_that_links_to_itself_is_not_requested_forever(self) -> None:
         with Sandbox(calls(), faults=[Fault(times=None, link='<{path}?{query}>; rel="next"')]) as api:
             tap = tap_for(api)

@@ -100,7 +100,8 @@ class Query:
         self._paginator = LinkPaginator({**window.parameters, "per_page": str(page_size)})
 
     def __str__(self) -> str:
-        return unquote(self.next_page)
+        # Without what a link adds: an error message must not contain anything that the API made up.
+        return unquote(urlencode({**self.window.parameters, "page": self._paginator.count + 1}))
 
     @property
     def next_page(self) -> str:
