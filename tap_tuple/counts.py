@@ -78,10 +78,9 @@ class CallCounts:
         if self._spans[self._index(resume)].count is UNKNOWN:
             self._insert(Span(resume, UNREAD))
         tail = self._index(resume)
-        # Another part of the tail cannot be compared with what has been written.
-        self._written = (
-            sum(span.count or 0 for span in self._spans[tail:]) if window.since <= self._spans[tail].since else UNREAD
-        )
+        is_whole = window.since <= self._spans[tail].since
+        # A part of the last span cannot be compared with what has been written.
+        self._written = sum(span.count or 0 for span in self._spans[tail:]) if is_whole else UNREAD
         self._tail_excess = sum(span.excess for span in self._spans[tail:])
         self._spans[tail:] = [Span(self._spans[tail].since, UNREAD)]
         # What is before the first span is unread. An unread span is read from the beginning of the window only.
@@ -161,7 +160,7 @@ class CallCounts:
         marks = {at.replace(microsecond=0) for at in ended_at[:: len(ended_at) // SPANS_PER_PAGE + 1]}
         # The next run may resume at the start of the lookback window.
         for mark in sorted(marks | {end, subtract(end, self._lookback_seconds)}):
-            # Calls after the mark that an earlier batch had can no longer be told from those before it.
+            # Earlier batches must have no calls after the mark, as it is not known how many there would be.
             if span.since + SECOND <= mark <= end and span.newest < mark:
                 later = len(ended_at) - bisect_left(ended_at, mark)
                 span.count = span.received - later

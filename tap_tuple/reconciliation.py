@@ -103,7 +103,7 @@ class Reconciler:
         if spans and self._totals.get(_range(spans)) != self.total:
             self.total, shifted = self._probe(spans, int(counts.comparisons * GOLDEN_RATIO % 1 * len(spans)))
             if self.total != _count(spans) and {self.total, *self._totals.values()} != {None}:
-                # A single response may have no total, or a wrong one.
+                # A single response may have no total, or a wrong one; an API without totals is not asked again.
                 second = self._client.get_page(_range(spans), 1, 1).total
                 self.total = self._totals[_range(spans)] = self.total if second is None else second
             if not shifted and self.total == _count(spans):
