@@ -374,6 +374,21 @@ class TestWrongTotals:
             tap.green_run()
             assert tap.counts_match()
 
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_calls_that_the_api_returns_one_after_another_are_all_found(self, first: int) -> None:
+        unreturned = Unreturned()
+        with Sandbox(history(), faults=[unreturned.fault]) as api:
+            tap = synced_tap(api, page_size=1000)
+            unreturned.calls += late(timedelta(days=100), timedelta(days=400))
+            tap.green_run()
+            api.add(unreturned.calls.pop(first))
+            run = tap.green_run()
+            assert 1000 + first in tap.ids
+            assert "did not return 1 of them" in lines(run, "Run complete")[0]
+            unreturned.show(api)
+            tap.green_run()
+            assert tap.ids >= {1000, 1001}
+
     @pytest.mark.parametrize("setting", ["start_date", "end_date"])
     def test_a_changed_window_does_not_hide_a_call_that_is_not_returned_yet(self, setting: str) -> None:
         unreturned = Unreturned()
