@@ -180,7 +180,7 @@ class Reconciler:
                 counts.set(span, total)
                 self._read[counts] -= known - total
             elif total == known:
-                logger.info("The API may return calls from %s that it only counted before: re-reading", span)
+                logger.info("The API seems to return calls from %s that it has only counted so far: re-reading", span)
                 self._repairs[counts, span] = (read, total)
                 self._shifted.add((counts, span))
                 counts.set(span, UNREAD)
