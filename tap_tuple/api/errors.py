@@ -28,7 +28,6 @@ class Problem(NamedTuple):
 
 HOSTS = {"app.tuple.app", "production.tuple.app"}
 """Tuple documents both; over https they are one API."""
-RETRY = True
 GONE = {404, 410}
 """Statuses of a page that does not exist, or no longer exists."""
 TOO_DEEP = GONE | {400, 416, 422}
@@ -53,42 +52,38 @@ STATUSES = {
     403: Problem("Permission denied (403): the token has no access to the usage API", AUTH_HELP),
     404: Problem("Not found (404): no usage API at {api_url}", ADDRESS_HELP),
     407: Problem("Proxy authentication required (407)", LOGIN_HELP),
-    408: Problem("Request timeout (408)", retry=RETRY),
+    408: Problem("Request timeout (408)", retry=True),
     422: Problem("The API rejected the time range {query} (422)", WINDOW_HELP),
-    RATE_LIMITED: Problem("Rate limit exceeded (429)", retry=RETRY),
+    RATE_LIMITED: Problem("Rate limit exceeded (429)", retry=True),
 }
 """Tuple documents 401, 422 and 429."""
 STATUS_CLASSES = {
-    1: Problem("Unexpected status {status}", retry=RETRY),
-    2: Problem("Unexpected status {status}", retry=RETRY),
+    1: Problem("Unexpected status {status}", retry=True),
+    2: Problem("Unexpected status {status}", retry=True),
     3: Problem("The API redirects to {location} ({status}), which is not followed", ADDRESS_HELP),
     4: Problem("The API rejected the request ({status})", ADDRESS_HELP, failure_type="system_error"),
-    5: Problem("Server error ({status})", retry=RETRY),
+    5: Problem("Server error ({status})", retry=True),
 }
 """Any other status, by its first digit."""
 UNKNOWN_STATUS = Problem("Invalid status {status} from {api_url}", ADDRESS_HELP, failure_type="system_error")
 
-CERTIFICATE = Problem("TLS certificate verification failed for {api_url}: {reason}", CA_HELP)
 NO_CERTIFICATES = Problem("Cannot read the TLS certificates in {bundle}", CA_HELP)
 PROXY_REFUSED = Problem("The proxy refused the connection to {api_url} (403)", PROXY_HELP)
 INVALID_URL = Problem("Invalid API, redirect or proxy URL", f"{ADDRESS_HELP} {PROXY_HELP}")
-NO_SOCKS = Problem("SOCKS support for the proxy in {proxy} is not installed", SOCKS_HELP)
-NO_PROXY = Problem("Cannot connect to the proxy", f"{NO_DATA_LOST} {PROXY_HELP}", RETRY)
-NO_TLS = Problem("TLS connection to {api_url} failed", f"{NO_DATA_LOST} {ADDRESS_HELP}", RETRY)
-NO_CONNECTION = Problem("Cannot connect to {api_url}", f"{NO_DATA_LOST} {ADDRESS_HELP}", RETRY)
+NO_CONNECTION = Problem("Cannot connect to {api_url}", f"{NO_DATA_LOST} {ADDRESS_HELP}", retry=True)
 EXCEPTIONS: tuple[tuple[type[Exception], str, Problem], ...] = (
-    (ssl.SSLCertVerificationError, "", CERTIFICATE),
+    (ssl.SSLCertVerificationError, "", Problem("TLS certificate verification failed for {api_url}: {reason}", CA_HELP)),
     (exceptions.ConnectionError, "Tunnel connection failed: 407", STATUSES[407]),
     (exceptions.ConnectionError, "Tunnel connection failed: 403", PROXY_REFUSED),
     (exceptions.InvalidProxyURL, "", Problem("Invalid proxy URL", PROXY_HELP)),
-    (exceptions.InvalidSchema, "SOCKS", NO_SOCKS),
+    (exceptions.InvalidSchema, "SOCKS", Problem("SOCKS support for the proxy in {proxy} is not installed", SOCKS_HELP)),
     (exceptions.InvalidURL, "", INVALID_URL),
-    (exceptions.Timeout, "", Problem("Request to {api_url} timed out", TIMEOUT_HELP, RETRY)),
-    (exceptions.ProxyError, "", NO_PROXY),
+    (exceptions.Timeout, "", Problem("Request to {api_url} timed out", TIMEOUT_HELP, retry=True)),
+    (exceptions.ProxyError, "", Problem("Cannot connect to the proxy", f"{NO_DATA_LOST} {PROXY_HELP}", retry=True)),
     (exceptions.SSLError, "[X509", NO_CERTIFICATES),
-    (exceptions.SSLError, "", NO_TLS),
-    (exceptions.ContentDecodingError, "", Problem("The response could not be decompressed", retry=RETRY)),
-    (exceptions.ChunkedEncodingError, "", Problem("Connection closed before the response was complete", retry=RETRY)),
+    (exceptions.SSLError, "", NO_CONNECTION._replace(cause="TLS connection to {api_url} failed")),
+    (exceptions.ContentDecodingError, "", Problem("The response could not be decompressed", retry=True)),
+    (exceptions.ChunkedEncodingError, "", Problem("Connection closed before the response was complete", retry=True)),
     (exceptions.ConnectionError, "", NO_CONNECTION),
     (exceptions.RequestException, "", NO_CONNECTION._replace(cause="Invalid response from {api_url}")),
     (OSError, "", NO_CERTIFICATES),
