@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from tap_tuple.api.calls import Calls
-from tap_tuple.timestamps import EPOCH, Window, subtract
+from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, subtract
 
 UNREAD = -1
 """The count of a span that has not been read to its end."""
@@ -71,7 +71,9 @@ class CallCounts:
         self.comparisons = comparisons
         self._lookback_seconds = lookback_seconds = max(0, min(lookback_seconds, int(window.until.timestamp())))
         self._shortest = max(timedelta(seconds=lookback_seconds) // SPANS_PER_LOOKBACK, SECOND)
-        self._bookmark = bookmark
+        self.bookmark = self._resumed_from = bookmark
+        """The newest `ended_at` that has been read, truncated to milliseconds; None if nothing has."""
+        self._newest = EPOCH
         self._window = window
         self._spans = list(spans) or [Span(window.since, UNKNOWN)]
         resume = window.since if bookmark is None else max(window.since, subtract(bookmark, lookback_seconds))
@@ -119,7 +121,7 @@ class CallCounts:
         self._spans[begin:end] = [Span(window.since, count, excess)]
 
     def take(self, calls: Calls, position: datetime) -> list[Calls]:
-        """Count the calls that lie in unread spans, and return them in parts, to be written.
+        """Count the calls that lie in unread spans, move the bookmark, and return these calls in parts, to be written.
 
         Args:
             calls: Calls sorted by `ended_at`.
@@ -141,6 +143,10 @@ class CallCounts:
             if is_read and is_tail:
                 # What the API did not return in the last run, it may not return in this one either.
                 span.excess, self._tail_excess = self._tail_excess, 0
+        if len(calls):
+            self._newest = max(self._newest, floor_to_millisecond(calls.ended_at[-1]))
+            # While pages are out of order, earlier calls may follow.
+            self.bookmark = max(min(self._newest, position), self.bookmark or EPOCH)
         return [part for part in parts if len(part)]
 
     def _skip_written(self, calls: Calls, first: int, last: int, *, is_read: bool) -> int:
@@ -148,10 +154,10 @@ class CallCounts:
 
         A run resumes at a whole second. If as many calls as before ended from there to the bookmark, they are the same.
         """
-        if self._lookback_seconds or not self._bookmark or first == last:
+        if self._lookback_seconds or not self._resumed_from or first == last:
             return first
         written, self._written = self._written, 0
-        after = bisect_right(calls.ended_at, self._bookmark)
+        after = bisect_right(calls.ended_at, self._resumed_from)
         return after if after - first == written and (after < last or is_read) else first
 
     def _split(self, span: Span, ended_at: list[datetime], position: datetime) -> Span:
@@ -168,9 +174,10 @@ class CallCounts:
                 self._insert(span)
         return span
 
-    def merge(self, bookmark: datetime) -> None:
+    def merge(self) -> None:
         """Merge read spans, as far as their age allows."""
-        resume, spans, self._spans = subtract(bookmark, self._lookback_seconds), self._spans, self._spans[:1]
+        resume = subtract(self.bookmark or EPOCH, self._lookback_seconds)
+        spans, self._spans = self._spans, self._spans[:1]
         for span, following in pairwise(spans[1:]):
             last = self._spans[-1]
             # An empty span, such as one beyond the API's retention, only costs a request.
@@ -181,17 +188,15 @@ class CallCounts:
                 self._spans.append(span)
         self._spans += spans[1:][-1:]
 
-    def state(self, bookmark: datetime | None) -> list[Span]:
+    def state(self) -> list[Span]:
         """Return the spans for the state, up to the one in which the next run resumes.
 
         That one is unread until all calls have been read: a run that is interrupted may have read a part of them.
         """
-        tail = 0 if bookmark is None else self._index(subtract(bookmark, self._lookback_seconds))
-        last = _merged(self._spans[tail:])
-        if bookmark and self._window.until <= bookmark:
-            # The run has read only a part of it.
-            last.count, last.excess = UNREAD, 0
-        return [*self._spans[:tail], last]
+        tail = self._index(subtract(self.bookmark or EPOCH, self._lookback_seconds))
+        # A run that ends before the bookmark has read only a part of it.
+        is_whole = not self.bookmark or self.bookmark < self._window.until
+        return [*self._spans[:tail], _merged(self._spans[tail:]) if is_whole else Span(self._spans[tail].since, UNREAD)]
 
     def _longest(self, end: datetime, resume: datetime) -> timedelta:
         """Return how long a span may be that ends at an instant."""

@@ -23,7 +23,7 @@ SECRETS: set[str] = set()
 logger = logging.getLogger("tap-tuple")
 
 
-class Progress:
+class PageLog:
     """Logs one line per page: the calls so far, their total, and the time that remains."""
 
     def __init__(self, requests_per_minute: int) -> None:

@@ -15,100 +15,95 @@ number follows: how many more. `comparisons` counts the comparisons with the API
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 from singer_sdk import Stream
 
 from tap_tuple.counts import UNREAD, CallCounts, Span
 from tap_tuple.exceptions import InputError
 from tap_tuple.reading import Batch
 from tap_tuple.streams import CallStream
-from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, parse_timestamp
+from tap_tuple.timestamps import Window, format_timestamp, merge_windows, parse_timestamp
 from tap_tuple.writer import LineWriter, RecordWriter
 
 KEY, VALUE, COUNTS, COMPARISONS = "replication_key", "replication_key_value", "call_counts", "comparisons"
 EXAMPLE = '{"bookmarks": {"calls": {"replication_key_value": "2026-03-15T14:30:00.000Z"}}}'
 
 
-class StreamState:
-    """One stream's entry in the state.
+class Progress:
+    """How far each stream has read during a run, and what writes its records.
 
-    Args:
-        entry: The entry, which is updated in place.
-        replication_key: The field whose values are the bookmark.
-    """
-
-    def __init__(self, entry: dict[str, Any], replication_key: str) -> None:
-        # The SDK's record of where a run began is not valid in a state that is written after each page.
-        entry.pop("starting_replication_value", None)
-        self._entry = entry
-        self._replication_key = replication_key
-        self._newest = EPOCH
-
-    @property
-    def bookmark(self) -> datetime | None:
-        """The newest `ended_at` that has been read, truncated to milliseconds; None if nothing has."""
-        value = self._entry.get(VALUE)
-        return parse_timestamp(value) if value else None
-
-    @property
-    def shared_key(self) -> object:
-        """What the stream has read. Streams with equal keys share their counts."""
-        return self.bookmark, tuple(map(tuple, self._entry.get(COUNTS, [])))
-
-    def counts(self, lookback_seconds: int, window: Window) -> CallCounts:
-        """Return the call counts for a run that covers a window. A state of version 0.1.0 has none yet."""
-        spans = [Span(parse_timestamp(since), *numbers) for since, *numbers in self._entry.get(COUNTS, [])]
-        return CallCounts(spans, self._entry.get(COMPARISONS, 0), self.bookmark, lookback_seconds, window)
-
-    def update(self, batch: Batch | None, counts: CallCounts) -> None:
-        """Move the bookmark up to the newest call of a batch, but never back, and save the counts."""
-        bookmark = self.bookmark
-        if batch and batch.calls.ended_at:
-            self._newest = max(self._newest, floor_to_millisecond(batch.calls.ended_at[-1]))
-            # While pages are out of order, earlier calls may follow.
-            newest = min(self._newest, batch.position)
-            bookmark = max(newest, bookmark or newest)
-        if bookmark is not None:
-            self._entry.update({KEY: self._replication_key, VALUE: format_timestamp(bookmark)})
-            counts.merge(bookmark)
-        self._entry[COMPARISONS] = counts.comparisons
-        self._entry[COUNTS] = list(map(_to_json, counts.state(bookmark)))
-
-
-def _to_json(span: Span) -> list[object]:
-    return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *([span.excess] if span.excess else [])]
-
-
-class StreamProgress(NamedTuple):
-    """A stream during a run: its state, the call counts that it may share with other streams, and its writer."""
-
-    stream: CallStream
-    state: StreamState
-    counts: CallCounts
-    writer: RecordWriter
-
-
-def open_streams(entries: Mapping[Stream, dict[str, Any]], window: Window, writer: LineWriter) -> list[StreamProgress]:
-    """Prepare streams for a run. Those that have read the same, usually all, share their counts.
+    Streams that have read the same, usually all, share their call counts.
 
     Args:
         entries: Streams, and their entries in the state. Streams that are not made of calls are left out.
         window: What the run covers.
         writer: Writes the messages.
     """
-    streams = []
-    shared: dict[object, CallCounts] = {}
-    for stream, entry in entries.items():
-        if isinstance(stream, CallStream):
-            # A full table sync neither uses nor changes the state.
-            state = StreamState(entry if stream.is_incremental else {}, stream.replication_key)
-            counts = shared.setdefault(state.shared_key, state.counts(stream.config["lookback_window"], window))
-            streams.append(StreamProgress(stream, state, counts, RecordWriter(stream, writer)))
-    return streams
+
+    def __init__(self, entries: Mapping[Stream, dict[str, Any]], window: Window, writer: LineWriter) -> None:
+        self.writers: dict[CallStream, RecordWriter] = {}
+        self._entries: dict[CallStream, dict[str, Any]] = {}
+        self._streams: dict[CallCounts, list[CallStream]] = {}
+        shared: dict[str, CallCounts] = {}
+        for stream, entry in entries.items():
+            if isinstance(stream, CallStream):
+                # A full table sync neither uses nor changes the state.
+                used = self._entries[stream] = entry if stream.is_incremental else {}
+                # The SDK's record of where a run began is not valid in a state that is written after each page.
+                used.pop("starting_replication_value", None)
+                counts = call_counts(used, stream.config["lookback_window"], window)
+                counts = shared.setdefault(repr([counts.bookmark, used.get(COUNTS)]), counts)
+                self._streams.setdefault(counts, []).append(stream)
+                self.writers[stream] = RecordWriter(stream, writer)
+
+    @property
+    def counts(self) -> list[CallCounts]:
+        """The call counts of the streams."""
+        return list(self._streams)
+
+    @property
+    def bookmarks(self) -> dict[str, datetime | None]:
+        """The bookmark of each stream, by its name."""
+        return {stream.name: counts.bookmark for counts, streams in self._streams.items() for stream in streams}
+
+    @property
+    def unread(self) -> list[Window]:
+        """What has to be read for any of the streams."""
+        return merge_windows(window for counts in self._streams for window in counts.unread)
+
+    def take(self, batch: Batch) -> Iterator[tuple[CallStream, Sequence[msgspec.Struct]]]:
+        """Yield the records of each stream of the calls that it has not read yet; then save the state."""
+        for counts, streams in self._streams.items():
+            for calls in counts.take(batch.calls, batch.position):
+                yield from ((stream, stream.rows(calls)) for stream in streams)
+        self.save()
+
+    def save(self) -> None:
+        """Update the bookmarks and counts in the state."""
+        for counts, streams in self._streams.items():
+            counts.merge()
+            spans = list(map(_to_json, counts.state()))
+            for stream in streams:
+                if counts.bookmark:
+                    bookmark = {KEY: stream.replication_key, VALUE: format_timestamp(counts.bookmark)}
+                    self._entries[stream].update(bookmark)
+                self._entries[stream].update({COMPARISONS: counts.comparisons, COUNTS: spans})
+
+
+def call_counts(entry: Mapping[str, Any], lookback_seconds: int, window: Window) -> CallCounts:
+    """Return the call counts of a stream's entry in the state, for a run that covers a window."""
+    spans = [Span(parse_timestamp(since), *numbers) for since, *numbers in entry.get(COUNTS, [])]
+    bookmark = parse_timestamp(entry[VALUE]) if entry.get(VALUE) else None
+    return CallCounts(spans, entry.get(COMPARISONS, 0), bookmark, lookback_seconds, window)
+
+
+def _to_json(span: Span) -> list[object]:
+    return [format_timestamp(span.since).replace(".000Z", "Z"), span.count, *([span.excess] if span.excess else [])]
 
 
 def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
@@ -143,8 +138,8 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
             ) from None
         if not _are_counts(entry.get(COUNTS, [])) or type(entry.get(COMPARISONS, 0)) is not int:
             raise InputError(
-                f"Invalid `{COUNTS}` for stream `{stream}`: must be a list of [datetime, number] pairs in ascending "
-                f"order. Remove `{COUNTS}` from the state, or run without state to start from `start_date`."
+                f"Invalid `{COUNTS}` for stream `{stream}`: must be a list of [datetime, number of calls] in "
+                f"ascending order. Remove `{COUNTS}` from the state, or run without state to start from `start_date`."
             )
     return state
 

@@ -164,7 +164,7 @@ class CallParticipationsStream(CallStream):
     def rows(self, calls: Calls) -> Sequence[msgspec.Struct]:
         rows = []
         # Without function and keyword calls, as this loop takes most of the time of the stream.
-        for call, call_times in calls.pairs:
+        for call, call_times in zip(calls.items, calls.times, strict=True):
             for stay, times in zip(call.call_participations or (), call_times.call_participations or ()):  # noqa: B905
                 if stay is None or times is None:
                     continue

@@ -22,13 +22,13 @@ from tap_tuple.api.client import ENDPOINT, UsageClient
 from tap_tuple.api.retries import RUN_LIMITS, TEST_LIMITS, RetryLimits
 from tap_tuple.counts import UNKNOWN
 from tap_tuple.exceptions import ApiError
-from tap_tuple.logs import Progress, log_completion, log_interruption, request_metrics
+from tap_tuple.logs import PageLog, log_completion, log_interruption, request_metrics
 from tap_tuple.reading import WindowReader
 from tap_tuple.reconciliation import Reconciler
 from tap_tuple.signals import SIGNAL_HANDLER, InterruptedBySignal
-from tap_tuple.state import StreamProgress, open_streams
+from tap_tuple.state import Progress
 from tap_tuple.streams import CallCountRow, CallCountsStream, CallStream
-from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, merge_windows, parse_timestamp
+from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, parse_timestamp
 from tap_tuple.writer import LineWriter, RecordWriter, selected
 
 if TYPE_CHECKING:
@@ -74,15 +74,13 @@ class Sync:
             if not isinstance(stream, CallStream):
                 yield msgspec.to_builtins(_call_counts(self._window, None))
                 return
-            [progress] = open_streams({stream: read}, self._window, self._writer)
-            with self._connect([progress], RUN_LIMITS) as client:
-                for window in progress.counts.unread:
+            progress = Progress({stream: read}, self._window, self._writer)
+            with self._connect(progress, RUN_LIMITS) as client:
+                for window in progress.unread:
                     for batch in WindowReader(client, window, self._config["page_size"]).batches():
-                        for calls in progress.counts.take(batch.calls, batch.position):
-                            rows = stream.rows(calls)
+                        for _, rows in progress.take(batch):
                             yield from (selected(row, stream) for row in rows)
-                            progress.writer.count(len(rows))
-                        progress.state.update(batch, progress.counts)
+                            progress.writers[stream].count(len(rows))
 
         batcher = Batcher(tap_name=self._tap.name, stream_name=stream.name, batch_config=batch_config)
         with self._interruptible([stream]):
@@ -108,12 +106,12 @@ class Sync:
 
     def _test(self, streams: Sequence[Stream], record_count: int) -> None:
         """Read a few calls, in one request."""
-        progress = open_streams({stream: {} for stream in streams}, self._window, self._writer)
+        progress = Progress({stream: {} for stream in streams}, self._window, self._writer)
         # A window that has not begun yet cannot be requested.
         window = Window(min(self._window.since, self._window.until - timedelta(minutes=1)), self._window.until)
         with self._connect(progress, TEST_LIMITS) as client:
             page = client.get_page(window, 1, min(record_count, self._config["page_size"]))
-            for stream, _, _, writer in progress:
+            for stream, writer in progress.writers.items():
                 writer.write(stream.rows(page.calls[:record_count]))
         self._write_call_counts(streams, window, page.total)
         visible = "total unknown" if page.total is None else f"{page.total} calls are visible"
@@ -121,65 +119,57 @@ class Sync:
 
     def _run(self, streams: Sequence[Stream]) -> None:
         """Read what is unread, reconcile, and write the closing STATE and log line."""
-        progress = open_streams({stream: stream.stream_state for stream in streams}, self._window, self._writer)
-        for stream, state, _, _ in progress:
-            if state.bookmark and state.bookmark < self._window.since:
-                gap = Window(state.bookmark, self._window.since)
-                logger.warning("`start_date` is after the bookmark of `%s`: skipping calls from %s", stream.name, gap)
+        progress = Progress({stream: stream.stream_state for stream in streams}, self._window, self._writer)
+        for name, bookmark in progress.bookmarks.items():
+            if bookmark and bookmark < self._window.since:
+                gap = Window(bookmark, self._window.since)
+                logger.warning("`start_date` is after the bookmark of `%s`: skipping calls from %s", name, gap)
         with self._connect(progress, RUN_LIMITS) as client:
             reconciler = Reconciler(client)
-            if progress:
+            if progress.counts:
                 self._read_all(progress, client, reconciler)
-            total = reconciler.total if progress else client.get_page(self._window, 1, 1).total
+            total = reconciler.total if progress.counts else client.get_page(self._window, 1, 1).total
         window = reconciler.window or self._window
         self._write_call_counts(streams, window, total)
         self._write_state()
-        written = {stream.name: writer.written for stream, _, _, writer in progress}
+        written = {stream.name: writer.written for stream, writer in progress.writers.items()}
         log_completion(window, reconciler.total, reconciler.excess, written)
 
-    def _read_all(self, streams: Sequence[StreamProgress], client: UsageClient, reconciler: Reconciler) -> None:
+    def _read_all(self, progress: Progress, client: UsageClient, reconciler: Reconciler) -> None:
         """Read what is unread, compare the counts with the totals, and read again what turns out to be missing."""
-        counts = list(dict.fromkeys(progress.counts for progress in streams))
-        windows = merge_windows(window for each in counts for window in each.unread)
-        known = [count for each in counts for _, count, _ in each.spans if count is not UNKNOWN]
-        if not windows and not (known and self._config["reconcile"]):
+        known = [count for counts in progress.counts for _, count, _ in counts.spans if count is not UNKNOWN]
+        if not progress.unread and not (known and self._config["reconcile"]):
             logger.warning("Nothing to read: the time range is empty, or ends before the bookmark")
             return
-        totals = {window: self._read(streams, client, window) for window in windows}
+        totals = {window: self._read(progress, client, window) for window in progress.unread}
         if not self._config["reconcile"]:
             return
         for _ in range(MAX_ROUNDS + 1):
-            reconciler.compare(counts, totals)
-            for progress in streams:
-                progress.state.update(None, progress.counts)
-            windows = merge_windows(window for each in counts for window in each.unread)
-            if not windows:
+            reconciler.compare(progress.counts, totals)
+            progress.save()
+            if not progress.unread:
                 if reconciler.total is None:
                     logger.info("The API sends no total (X-Total-Count): the number of calls cannot be verified")
                 return
-            for window in windows:
+            for window in progress.unread:
                 reconciler.check_limit()
-                self._read(streams, client, window)
+                self._read(progress, client, window)
             totals = {}
         raise ApiError(
             f"Calls are missing: the API's totals changed in each of {MAX_ROUNDS} attempts to read them. Run again."
         )
 
-    def _read(self, streams: Sequence[StreamProgress], client: UsageClient, window: Window) -> int | None:
+    def _read(self, progress: Progress, client: UsageClient, window: Window) -> int | None:
         """Read a window, and write a STATE after each page; return the total of the first one."""
         logger.info("Reading calls from %s", window)
-        progress_log = Progress(self._config["requests_per_minute"])
-        shared = list(dict.fromkeys(progress.counts for progress in streams))
+        page_log = PageLog(self._config["requests_per_minute"])
         totals: list[int | None] = []
         received = 0
         for batch in WindowReader(client, window, self._config["page_size"]).batches():
-            taken = {counts: counts.take(batch.calls, batch.position) for counts in shared}
-            for stream, state, counts, writer in streams:
-                for calls in taken[counts]:
-                    writer.write(stream.rows(calls))
-                state.update(batch, counts)
+            for stream, rows in progress.take(batch):
+                progress.writers[stream].write(rows)
             self._write_state()
-            progress_log.log(batch.received, batch.total)
+            page_log.log(batch.received, batch.total)
             received = batch.received
             totals.append(batch.total)
         if not self._config["reconcile"] and received < (totals[0] or 0):
@@ -195,12 +185,13 @@ class Sync:
                 RecordWriter(stream, self._writer).write([_call_counts(window, total)])
 
     @contextmanager
-    def _connect(self, streams: Sequence[StreamProgress], limits: RetryLimits) -> Iterator[UsageClient]:
+    def _connect(self, progress: Progress, limits: RetryLimits) -> Iterator[UsageClient]:
         """Provide a client, and log the metrics of the streams that it is used for."""
-        name = streams[-1].stream.name if streams else CallCountsStream.name
+        name = CallCountsStream.name
         with ExitStack() as stack:
-            for stream, _, _, writer in streams:
-                stack.enter_context(metrics.sync_timer(stream.name))
+            for stream, writer in progress.writers.items():
+                name = stream.name
+                stack.enter_context(metrics.sync_timer(name))
                 stack.enter_context(writer.counter)
             on_request = stack.enter_context(request_metrics(self._tap, name, ENDPOINT))
             yield UsageClient(

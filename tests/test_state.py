@@ -18,7 +18,8 @@ from scheduled import ScheduledTap
 from tap_tuple.api.calls import Call, Calls, CallTimes
 from tap_tuple.reading import Batch
 from tap_tuple.sandbox import Fault, Sandbox
-from tap_tuple.state import StreamState
+from tap_tuple.state import Progress
+from tap_tuple.tap import TapTuple
 from tap_tuple.timestamps import EPOCH, Window, floor_to_millisecond, format_timestamp, parse_timestamp
 
 if TYPE_CHECKING:
@@ -339,6 +340,8 @@ class TestSize:
         # Earlier runs are less frequent, as their spans are merged in any case.
         rng = random.Random(days)  # noqa: S311 - not for security
         now = datetime(2016, 1, 1, tzinfo=timezone.utc)
+        tap = TapTuple(config={"auth_token": "sk-tuple-test", "lookback_window": lookback_window})
+        stream = tap.streams["calls"]
         entry: dict[str, Any] = {}
         ended_at: list[datetime] = []
         bookmark = ""
@@ -346,14 +349,11 @@ class TestSize:
             now += step
             count = rng.randrange(2 + step // timedelta(hours=2))
             ended_at += sorted(floor_to_millisecond(now - step * rng.random()) for _ in range(count))
-            state = StreamState(entry, "ended_at")
-            window = Window(EPOCH, now)
-            counts = state.counts(lookback_window, window)
-            for unread in counts.unread:
+            progress = Progress({stream: entry}, Window(EPOCH, now), tap.message_writer)
+            for unread in progress.unread:
                 part = ended_at[bisect_left(ended_at, unread.since) : bisect_left(ended_at, unread.until)]
-                calls = Calls([(Call(id=0, ended_at=""), CallTimes(at)) for at in part])
-                counts.take(calls, unread.until)
-                state.update(Batch(calls, unread.until, len(part), len(part)), counts)
+                calls = Calls([Call(id=0, ended_at="") for _ in part], list(map(CallTimes, part)))
+                list(progress.take(Batch(calls, unread.until, len(part), len(part))))
             size = len(json.dumps(entry, separators=(",", ":")))
             assert size <= 4096
             assert entry.get("replication_key_value", "") >= bookmark
@@ -362,5 +362,7 @@ class TestSize:
 
     def test_reading_an_entry_does_not_change_it(self) -> None:
         entry = copy.deepcopy(fixture("state-0.2.0.json")["bookmarks"]["calls"])
-        StreamState(entry, "ended_at").counts(3600, Window(EPOCH, datetime(2027, 1, 1, tzinfo=timezone.utc)))
+        tap = TapTuple(config={"auth_token": "sk-tuple-test"})
+        window = Window(EPOCH, datetime(2027, 1, 1, tzinfo=timezone.utc))
+        assert Progress({tap.streams["calls"]: entry}, window, tap.message_writer).unread
         assert entry == fixture("state-0.2.0.json")["bookmarks"]["calls"]

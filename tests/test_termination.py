@@ -206,7 +206,7 @@ STEPS = [
     "tap_tuple.writer.LineWriter.write_message",
     "tap_tuple.writer.RecordWriter.write",
     "tap_tuple.writer.LineWriter.write_records",
-    "tap_tuple.logs.Progress.log",
+    "tap_tuple.logs.PageLog.log",
 ]
 
 # As with a signal that arrives just before a system call, the system call of the main thread is not interrupted.

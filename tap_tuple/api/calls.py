@@ -61,26 +61,27 @@ class CallTimes(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls in the order of a response, each with its parsed timestamps."""
+    """Calls in the order of a response, and their parsed timestamps in the same order."""
 
-    pairs: list[tuple[Call, CallTimes]]
+    items: list[Call]
+    times: list[CallTimes]
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.items)
 
     def __getitem__(self, part: slice) -> Calls:
         """Return some of the calls."""
-        return Calls(self.pairs[part])
+        return Calls(self.items[part], self.times[part])
 
     @cached_property
-    def items(self) -> list[Call]:
-        """The calls alone."""
-        return [call for call, _ in self.pairs]
+    def ids(self) -> list[int]:
+        """The id of each call."""
+        return [call.id for call in self.items]
 
     @cached_property
     def ended_at(self) -> list[datetime]:
         """When each call ended."""
-        return [times.ended_at for _, times in self.pairs]
+        return [times.ended_at for times in self.times]
 
     @cached_property
     def in_order(self) -> bool:
@@ -89,7 +90,11 @@ class Calls:
 
     def in_time_order(self) -> Calls:
         """Return the calls sorted by `ended_at`."""
-        return self if self.in_order else Calls(sorted(self.pairs, key=lambda pair: pair[1].ended_at))
+        return self if self.in_order else self.at(sorted(range(len(self)), key=self.ended_at.__getitem__))
+
+    def at(self, indices: list[int]) -> Calls:
+        """Return the calls at some indices, in their order."""
+        return Calls([self.items[index] for index in indices], [self.times[index] for index in indices])
 
 
 class Page(NamedTuple):
@@ -107,7 +112,7 @@ UNKNOWN_FIELD = re.compile(r"unknown field `([^`]*)`")
 PATH = re.compile(r"at `\$([^`]*)`$")
 STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
-JSON_TYPES = {dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
+TYPES = {list: "an array of other values", dict: "an object", str: "a string", bool: "a boolean", type(None): "null"}
 logger = logging.getLogger("tap-tuple")
 
 
@@ -126,11 +131,11 @@ class CallDecoder:
         """
         try:
             # Decoding twice is faster than parsing timestamps one by one, and the records keep the API's strings.
-            return Calls(list(zip(CALLS_DECODER.decode(body), TIMES_DECODER.decode(body), strict=True)))
+            return Calls(CALLS_DECODER.decode(body), TIMES_DECODER.decode(body))
         except (msgspec.DecodeError, RecursionError, ValueError):
             # Slower, but it accepts any ISO 8601 format, and knows what is wrong.
-            calls = map(self._convert, _decode_objects(body))
-            return Calls([(call, _times(call)) for call in calls])
+            calls = list(map(self._convert, _decode_objects(body)))
+            return Calls(calls, list(map(_times, calls)))
 
     def _convert(self, item: dict[str, Any]) -> Call:
         while True:
@@ -207,12 +212,9 @@ def _decode_objects(body: bytes) -> list[dict[str, Any]]:
     received = "an empty body" if not start else "an HTML or XML page" if start == b"<" else "invalid JSON"
     try:
         document = msgspec.json.decode(body)
-        if isinstance(document, list):
-            if all(isinstance(call, dict) for call in document):
-                return document
-            received = "an array of other values"
-        else:
-            received = f"{JSON_TYPES.get(type(document), 'a number')} (JSON)"
+        if isinstance(document, list) and all(isinstance(call, dict) for call in document):
+            return document
+        received = f"{TYPES.get(type(document), 'a number')} (JSON)"
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         received = "truncated JSON" if start and "truncated" in str(error) else received
     raise RetriableError(f"Expected a JSON array of calls, got {received}", f"{NO_DATA_LOST} Or check `api_url`.")

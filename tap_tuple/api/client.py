@@ -158,7 +158,7 @@ class UsageClient:
     def _page(self, response: requests.Response) -> Page:
         if response.status_code not in {OK, NO_CONTENT}:
             raise errors.from_status(response, self._api_url)
-        calls = self._decoder.decode(response.content) if response.status_code == OK else Calls([])
+        calls = self._decoder.decode(response.content) if response.status_code == OK else Calls([], [])
         total = response.headers.get("X-Total-Count", "").strip()
         return Page(calls, int(total) if re.fullmatch("[0-9]{1,15}", total) else None, response)
 

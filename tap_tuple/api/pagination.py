@@ -130,13 +130,13 @@ class Query:
             self.newest = max(self.newest, calls.ended_at[-1])
         self._paginator.advance(page.response)
         self._returned += len(calls)
-        calls = calls[sum(1 for _ in takewhile(lambda call: call.id in self._seen, calls.items)) :]
+        calls = calls[sum(1 for _ in takewhile(self._seen.__contains__, calls.ids)) :]
         since, until = self.window
         is_inside = not len(calls) or (since <= calls.ended_at[0] and calls.ended_at[-1] < until)
-        if not (is_inside and self._seen.keys().isdisjoint(call.id for call in calls.items)):
-            pairs = ((call, times) for call, times in calls.pairs if since <= times.ended_at < until)
-            calls = Calls([(call, times) for call, times in pairs if call.id not in self._seen])
-        self._seen.update({call.id: times.ended_at for call, times in calls.pairs})
+        if not (is_inside and self._seen.keys().isdisjoint(calls.ids)):
+            ended_at, ids = calls.ended_at, calls.ids
+            calls = calls.at([n for n, at in enumerate(ended_at) if since <= at < until and ids[n] not in self._seen])
+        self._seen.update(zip(calls.ids, calls.ended_at, strict=True))
         self._skipped = None if len(calls) else self._skipped
         self.received += len(calls)
         return calls
