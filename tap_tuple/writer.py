@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -76,7 +77,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
     def interrupted(self) -> None:
         """Discard the buffer and end the output of an interrupted run: the last STATE is repeated."""
         self._discard()
-        _write(self.last_lines())
+        _write([self.last_lines()])
 
     def last_lines(self) -> bytes:
         """Return the last lines of an interrupted run."""
@@ -91,9 +92,9 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
     def _flush(self, state: bytes | None = None) -> None:
         with SIGNAL_HANDLER.deferred():
-            lines = b"".join(self._buffer)
+            buffer = self._buffer
             self._discard()
-            if _write(lines) and state is not None:
+            if _write(buffer) and state is not None:
                 self._last_state = state
 
 
@@ -105,13 +106,16 @@ class RecordWriter:
         self._writer = writer
         self.counter = metrics.record_counter(stream.name, log_interval=math.inf)
         self.written = 0
-        stream_map = stream.stream_maps[0]
-        self._writes_unchanged = (
-            len(stream.stream_maps) == 1
+
+    @cached_property
+    def _writes_unchanged(self) -> bool:
+        stream_map = self._stream.stream_maps[0]
+        return (
+            len(self._stream.stream_maps) == 1
             and type(stream_map) is SameRecordTransform
             and not stream_map.flattening_enabled
-            and stream_map.transformed_schema == Schema.from_dict(stream.schema).to_dict()
-            and all(stream.mask.values())
+            and stream_map.transformed_schema == Schema.from_dict(self._stream.schema).to_dict()
+            and all(self._stream.mask.values())
         )
 
     def write(self, rows: Sequence[msgspec.Struct]) -> None:
@@ -159,7 +163,7 @@ def _selected(value: Any, breadcrumb: tuple[str, ...], mask: Mapping[tuple[str, 
     return {name: _selected(value[name], path, mask) for name, path in paths.items() if mask.get(path, True)}
 
 
-def _write(lines: bytes) -> bool:
+def _write(buffer: Sequence[bytes]) -> bool:
     """Write lines to stdout; after a signal, only up to the end of the current line.
 
     Return whether all lines have been written; raise an OutputError if the reader has closed stdout.
@@ -170,21 +174,25 @@ def _write(lines: bytes) -> bool:
         descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
         # Not a file: a test, or a program that embeds the tap, has replaced it.
-        sys.stdout.buffer.write(lines)
+        sys.stdout.buffer.write(b"".join(buffer))
         sys.stdout.flush()
         return True
-    view, end, written = memoryview(lines), len(lines), 0
-    ending = SIGNAL_HANDLER.received
+    was_ending = SIGNAL_HANDLER.received is not None
     try:
-        while written < end:
-            written += _write_some(descriptor, view[written : min(end, written + CHUNK_BYTES)])
-            SIGNAL_HANDLER.extend()
-            if SIGNAL_HANDLER.received and not ending:
-                ending, end = SIGNAL_HANDLER.received, lines.find(b"\n", written - 1) + 1
+        return all(_write_lines(descriptor, lines, was_ending=was_ending) for lines in buffer)
     except BrokenPipeError:
         raise OutputError("The target closed the pipe. See its own log for the reason.") from None
     except OSError as error:
         raise OutputError(f"Cannot write to stdout: {error.strerror}.") from None
+
+
+def _write_lines(descriptor: int, lines: bytes, *, was_ending: bool) -> bool:
+    view, end, written = memoryview(lines), len(lines), 0
+    while written < end:
+        written += _write_some(descriptor, view[written : min(end, written + CHUNK_BYTES)])
+        SIGNAL_HANDLER.extend()
+        if SIGNAL_HANDLER.received and not was_ending:
+            end = lines.find(b"\n", written - 1) + 1
     return end == len(lines)
 
 
