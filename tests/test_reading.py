@@ -227,6 +227,28 @@ class TestTies:
             assert len(tap.ids) == len(stored)
             assert all(count >= held for _, count, held in tap.span_counts() if count is not None)
 
+    @pytest.mark.parametrize("linked_page", range(1, 6))
+    def test_a_call_deleted_beside_missing_totals_hides_no_other(self, linked_page: int) -> None:
+        deletion = Fault(when=is_linked, on=linked_page, delete=[1000])
+        without_total = Fault(when=is_linked, on=linked_page, times=2, headers={"X-Total-Count": None})
+        stored = [*calls(1, 3), *tied(65), *calls(16, 60)]
+        with Sandbox(stored, faults=[deletion, without_total]) as api:
+            tap = tap_for(api)
+            tap.green_run()
+            assert len(tap.ids) == len(stored)
+
+    @pytest.mark.parametrize("times", [1, 2, None])
+    @pytest.mark.parametrize(("page_size", "on"), [(1, 2), (1, 5), (10, 1), (10, 2), (10, 4)])
+    def test_ties_are_read_although_totals_are_missing(self, page_size: int, on: int, times: int | None) -> None:
+        without_total = Fault(on=on, times=times, headers={"X-Total-Count": None})
+        with Sandbox([*calls(1, 3), *tied(45), *calls(16, 60)], faults=[without_total]) as api:
+            tap_for(api, page_size).green_run()
+
+    def test_ties_are_read_if_only_some_responses_have_a_total(self) -> None:
+        without_total = [Fault(on=on, headers={"X-Total-Count": None}) for on in range(1, 200) if on % 3]
+        with Sandbox([*calls(1, 3), *tied(45), *calls(16, 60)], faults=without_total) as api:
+            tap_for(api, page_size=1).green_run()
+
     @pytest.mark.parametrize(("ties", "page_size", "pages"), [(2, 1, 2), (5, 3, 2), (4, 2, 2)])
     def test_ties_read_before_a_failure_and_deleted_after_it_hide_no_others(
         self, ties: int, page_size: int, pages: int

@@ -92,7 +92,7 @@ class Query:
         self._received_before = received - len(seen or {})
         self._returned = 0
         self._total: int | None = None
-        self.has_shifted = False
+        self.has_shifted = self.may_have_shifted = False
         self._seen = seen or {}
         self._skipped = skipped
         self.seen_pages = len(self._seen) // page_size
@@ -120,9 +120,10 @@ class Query:
 
     def receive(self, page: Page) -> Calls:
         """Return the new calls of a page, sorted by `ended_at`, and advance to the next page."""
-        # If calls of the pages before have been deleted, others have moved there, unseen.
-        self.has_shifted = not self.on_first_page and (page.total or 0) < (self._total or 0)
-        self._total = page.total
+        # If calls of the pages before have been deleted, others have moved there, unseen. A page may lack the total.
+        total, self._total = self._total, self._total if page.total is None else page.total
+        self.has_shifted = not self.on_first_page and (self._total or 0) < (total or 0)
+        self.may_have_shifted = self.has_shifted or (page.total is None and total is not None)
         calls = page.calls.in_time_order()
         if len(calls):
             continues = self.on_first_page or calls.ended_at[0] >= self.newest
