@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are cores, as some tests wait."""
-    return (os.cpu_count() or 1) + 1
+    """Return two workers per core, as many tests wait."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)

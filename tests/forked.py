@@ -7,6 +7,7 @@ import os
 import sys
 from multiprocessing.reduction import DupFd
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -19,7 +20,10 @@ CONTEXT.set_forkserver_preload(["tap_tuple.cli"])
 def start_tap(arguments: list[str], stdout: int, log_path: Path) -> ForkServerProcess:
     """Start `tap-tuple`, with a file descriptor as its stdout and a file as its stderr."""
     process = CONTEXT.Process(target=_main, args=(arguments, DupFd(stdout), log_path))
-    process.start()
+    # Measuring the coverage of a process that may be killed takes time, and saves nothing.
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    with mock.patch.dict(os.environ, unmeasured, clear=True):
+        process.start()
     return process
 
 

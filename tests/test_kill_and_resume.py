@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 PLACES = int(os.environ.get("TAP_TUPLE_FUZZ_PLACES", "200"))
 PARALLEL_RUNS = 4
-CALLS = 200
-RUN_BYTES = 180_000
+CALLS = 100
+RUN_BYTES = 90_000
 """Approximate output of a run over the calls of this test, in bytes."""
-REPAIR_BYTES = 50_000
+REPAIR_BYTES = 30_000
 RUN_SECONDS = 0.3
 LATE_CALLS = 8
 FIRST_LATE_ID = 10_000_000
@@ -68,7 +68,7 @@ def place(seed: int) -> Place:
         is_slowly_read=seed // 2 % 2 == 1,
         bytes_read=rng.randrange(REPAIR_BYTES if is_repair else RUN_BYTES) if rng.random() < 0.8 else None,
         seconds=rng.uniform(0, RUN_SECONDS),
-        page_size=rng.choice([7, 20, 100, 1000]),
+        page_size=rng.choice([7, 20, 50, 1000]),
         is_repair=is_repair,
         has_deletions=not is_repair and rng.random() < 0.4,
     )
