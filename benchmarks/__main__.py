@@ -1,6 +1,6 @@
 """Runs the benchmark, prints the table, and writes it to `results.md`: `make bench`.
 
-A full benchmark takes about 15 minutes, mostly because parts of it run at the API's rate limit. `--quick` takes about a
+A full benchmark takes about 17 minutes, mostly because parts of it run at the API's rate limit. `--quick` takes about a
 minute and does not write `results.md`: start-up accounts for a larger share of its short runs.
 """
 

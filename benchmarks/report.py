@@ -45,7 +45,9 @@ def page(results: Results, environments: Environments, load_before: str) -> str:
             table(results),
             "## Measurements",
             (
-                "CPU is the user and system time of the process: the median, with minimum and maximum in parentheses. "
+                "CPU is the user and system time of the process. The table shows medians, with minimum and maximum in "
+                "parentheses; the figures above compare the minimum of each program, because other load on the machine "
+                "can only add to it. "
                 "All programs read the same calls, one after another, from a local server in a separate process. "
                 "The floor is a loop of requests that does not parse the calls. "
                 "Compare only figures of the same run, as times vary with the load of the machine."

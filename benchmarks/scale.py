@@ -22,6 +22,6 @@ class Scale(NamedTuple):
     """The number of pages that are read at the API's rate limit, which takes minutes; 0 to skip it."""
 
 
-FULL = Scale(rounds=7, pages=100, starts=21, many_calls=1_000_000, slow_pages=60, paced_pages=130)
+FULL = Scale(rounds=12, pages=100, starts=21, many_calls=1_000_000, slow_pages=60, paced_pages=130)
 QUICK = Scale(rounds=1, pages=10, starts=3, many_calls=100_000, slow_pages=8, paced_pages=0)
 CALLS_PER_PAGE = 1000
