@@ -74,7 +74,7 @@ class WindowReader:
             if len(calls) and calls.ended_at[0] < self._position - MILLISECOND:
                 raise ApiError(f"The API's pages are not sorted by `ended_at` ({query}). {CONTACT}")
             self._pages_without_calls = 0 if len(calls) else self._pages_without_calls + 1
-            if query.in_order and not query.may_have_shifted:
+            if query.in_order and query.shifted is False:
                 self._position = max(self._position, floor_to_millisecond(query.newest))
             following = query.following(
                 page, self._continue_by_time(query), pages_without_calls=self._pages_without_calls

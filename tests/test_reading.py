@@ -227,11 +227,17 @@ class TestTies:
             assert len(tap.ids) == len(stored)
             assert all(count >= held for _, count, held in tap.span_counts() if count is not None)
 
-    @pytest.mark.parametrize("linked_page", range(1, 6))
-    def test_a_call_deleted_beside_missing_totals_hides_no_other(self, linked_page: int) -> None:
+    @pytest.mark.parametrize("times", [1, 2, None])
+    @pytest.mark.parametrize("later", [0, 3, 45])
+    @pytest.mark.parametrize(
+        ("ties", "linked_page"), [(25, 1), (25, 2), (28, 2), *((65, number) for number in range(1, 8))]
+    )
+    def test_a_call_deleted_while_totals_are_missing_hides_no_other(
+        self, ties: int, linked_page: int, later: int, times: int | None
+    ) -> None:
         deletion = Fault(when=is_linked, on=linked_page, delete=[1000])
-        without_total = Fault(when=is_linked, on=linked_page, times=2, headers={"X-Total-Count": None})
-        stored = [*calls(1, 3), *tied(65), *calls(16, 60)]
+        without_total = Fault(when=is_linked, on=linked_page, times=times, headers={"X-Total-Count": None})
+        stored = [*calls(1, 3), *tied(ties), *calls(16, 15 + later)]
         with Sandbox(stored, faults=[deletion, without_total]) as api:
             tap = tap_for(api)
             tap.green_run()
@@ -239,7 +245,7 @@ class TestTies:
 
     @pytest.mark.parametrize("times", [1, 2, None])
     @pytest.mark.parametrize(("page_size", "on"), [(1, 2), (1, 5), (10, 1), (10, 2), (10, 4)])
-    def test_ties_are_read_although_totals_are_missing(self, page_size: int, on: int, times: int | None) -> None:
+    def test_ties_are_read_even_if_totals_are_missing(self, page_size: int, on: int, times: int | None) -> None:
         without_total = Fault(on=on, times=times, headers={"X-Total-Count": None})
         with Sandbox([*calls(1, 3), *tied(45), *calls(16, 60)], faults=[without_total]) as api:
             tap_for(api, page_size).green_run()

@@ -90,10 +90,10 @@ class Calls:
 
     def in_time_order(self) -> Calls:
         """Return the calls sorted by `ended_at`."""
-        return self if self.in_order else self.at(sorted(range(len(self)), key=self.ended_at.__getitem__))
+        return self if self.in_order else self.pick(sorted(range(len(self)), key=self.ended_at.__getitem__))
 
-    def at(self, indices: list[int]) -> Calls:
-        """Return the calls at some indices, in their order."""
+    def pick(self, indices: list[int]) -> Calls:
+        """Return the calls at these indices, in the order of the indices."""
         return Calls([self.items[index] for index in indices], [self.times[index] for index in indices])
 
 

@@ -88,11 +88,11 @@ class Query:
         self.window = window
         self.newest = window.since
         self.in_order = True
-        self.received = received
+        self.received = self._received_at_start = received
         self._received_before = received - len(seen or {})
         self._returned = 0
         self._total: int | None = None
-        self.has_shifted = self.may_have_shifted = False
+        self.shifted: bool | None = False  # None if it is not known
         self._seen = seen or {}
         self._skipped = skipped
         self.seen_pages = len(self._seen) // page_size
@@ -120,10 +120,10 @@ class Query:
 
     def receive(self, page: Page) -> Calls:
         """Return the new calls of a page, sorted by `ended_at`, and advance to the next page."""
-        # If calls of the pages before have been deleted, others have moved there, unseen. A page may lack the total.
-        total, self._total = self._total, self._total if page.total is None else page.total
-        self.has_shifted = not self.on_first_page and (self._total or 0) < (total or 0)
-        self.may_have_shifted = self.has_shifted or (page.total is None and total is not None)
+        previous = self._total
+        self._total = previous if page.total is None else page.total
+        # If calls of the pages before have been deleted, others have moved there, unseen. Only the total shows it.
+        self.shifted = None if page.total is None and previous else (self._total or 0) < (previous or 0)
         calls = page.calls.in_time_order()
         if len(calls):
             continues = self.on_first_page or calls.ended_at[0] >= self.newest
@@ -136,7 +136,7 @@ class Query:
         is_inside = not len(calls) or (since <= calls.ended_at[0] and calls.ended_at[-1] < until)
         if not (is_inside and self._seen.keys().isdisjoint(calls.ids)):
             ended_at, ids = calls.ended_at, calls.ids
-            calls = calls.at([n for n, at in enumerate(ended_at) if since <= at < until and ids[n] not in self._seen])
+            calls = calls.pick([n for n, at in enumerate(ended_at) if since <= at < until and ids[n] not in self._seen])
         self._seen.update(zip(calls.ids, calls.ended_at, strict=True))
         self._skipped = None if len(calls) else self._skipped
         self.received += len(calls)
@@ -144,7 +144,7 @@ class Query:
 
     @property
     def estimate(self) -> int | None:
-        """Number of calls in the window, by the total of the last page; None if the page has none."""
+        """Number of calls in the window, by the newest total; None if no page of the query has had one."""
         return None if self._total is None else self._received_before + self._total
 
     def following(self, page: Page, by_time: Query, *, pages_without_calls: int) -> Query | None:
@@ -155,10 +155,12 @@ class Query:
             by_time: The query that continues from the newest call.
             pages_without_calls: How many pages in a row, up to this one, had no new calls.
         """
-        if self.has_shifted:
+        if self.shifted:
             return by_time
         expects_more = len(page.calls) >= self._page_size if page.total is None else self._returned < page.total
         if not self.is_linked and not expects_more:
+            if self.shifted is None and self.received > self._received_at_start:
+                return by_time
             # If the total does not confirm it, the link that was not followed shows whether there is more.
             skipped = self._skipped if pages_without_calls else None
             return None if skipped and self.estimate is not None and self.estimate == skipped.estimate else skipped

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "tap_tuple"
 MAX_MODULES = 22
-MAX_LINES = 3448
+MAX_LINES = 3450
 MAX_LINES_PER_MODULE = 220
 API = "tap_tuple.api"
 API_IMPORTS = {API, "tap_tuple.exceptions", "tap_tuple.timestamps"}
