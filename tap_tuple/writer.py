@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import select
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -84,7 +85,11 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         return self._last_state
 
     def _add(self, lines: bytes) -> None:
-        self._buffer.append(lines)
+        # Records that come one by one are joined, as every write to a pipe takes time.
+        if self._buffer and len(self._buffer[-1]) + len(lines) <= CHUNK_BYTES:
+            self._buffer[-1] += lines
+        else:
+            self._buffer.append(lines)
         self._buffered_bytes += len(lines)
 
     def _discard(self) -> None:
@@ -177,21 +182,21 @@ def _write(buffer: Sequence[bytes]) -> bool:
         sys.stdout.buffer.write(b"".join(buffer))
         sys.stdout.flush()
         return True
-    was_ending = SIGNAL_HANDLER.received is not None
+    before = SIGNAL_HANDLER.received
     try:
-        return all(_write_lines(descriptor, lines, was_ending=was_ending) for lines in buffer)
+        return all(before == SIGNAL_HANDLER.received and _write_lines(descriptor, lines, before) for lines in buffer)
     except BrokenPipeError:
         raise OutputError("The target closed the pipe. See its own log for the reason.") from None
     except OSError as error:
         raise OutputError(f"Cannot write to stdout: {error.strerror}.") from None
 
 
-def _write_lines(descriptor: int, lines: bytes, *, was_ending: bool) -> bool:
+def _write_lines(descriptor: int, lines: bytes, before: signal.Signals | None) -> bool:
     view, end, written = memoryview(lines), len(lines), 0
     while written < end:
         written += _write_some(descriptor, view[written : min(end, written + CHUNK_BYTES)])
         SIGNAL_HANDLER.extend()
-        if SIGNAL_HANDLER.received and not was_ending:
+        if before != SIGNAL_HANDLER.received:
             end = lines.find(b"\n", written - 1) + 1
     return end == len(lines)
 

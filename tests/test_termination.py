@@ -303,17 +303,19 @@ class TestSignalAtAnyStep:
 class TestSlowReader:
     """The pipe to the target is full, and the tap waits until the target reads."""
 
+    @pytest.mark.parametrize("mapping", [{}, {"flattening_enabled": True, "flattening_max_depth": 1}])
     @pytest.mark.parametrize(("number", "env"), [*zip(SIGNALS, BOTH_BUFFERINGS, strict=True)])
-    def test_a_slow_reader_receives_whole_lines_and_the_last_state_after_a_signal(
+    def test_a_slow_reader_receives_whole_lines_and_the_last_state_after_a_signal(  # noqa: PLR0913, PLR0917 - fixtures
         self,
         number: signal.Signals,
         env: dict[str, str] | None,
+        mapping: dict[str, Any],
         tap: TapRunner,
         settings: Settings,
         tmp_path: Path,
     ) -> None:
         with Sandbox(BULK) as api:
-            config = settings(api, lookback_window=0)
+            config = settings(api, lookback_window=0, **mapping)
             with running(tap, config, tmp_path, env=env, pipe_bytes=4096) as process:
                 # At this speed, reading the whole page would take longer than the tap may take to end.
                 process.read(max_bytes=1000, pause_seconds=0.01)
