@@ -46,7 +46,7 @@ def condition(name: str, limit: str, measured: str, *, met: bool) -> Figure:
     return Figure(name, limit, measured, "yes" if met else "no")
 
 
-def least_cpu(runs: Iterable[Run]) -> float:
+def min_cpu(runs: Iterable[Run]) -> float:
     """Return the minimum of the processor time, in seconds: other load on the machine can only add to it."""
     return min(run.cpu_seconds for run in runs)
 

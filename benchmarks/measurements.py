@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from benchmarks.api import serving, serving_from_sql
-from benchmarks.figures import Results, condition, least_cpu, median_peak, median_wall, ratio
+from benchmarks.figures import Results, condition, median_peak, median_wall, min_cpu, ratio
 from benchmarks.rounds import in_rounds
 from benchmarks.runs import Reading, Run, run
 from benchmarks.scale import CALLS_PER_PAGE
@@ -39,16 +39,16 @@ def processor_time(programs: Programs, scale: Scale, results: Results) -> None:
             scale.rounds,
         )
     results.runs |= runs
-    tap_cpu = least_cpu(runs[tap.name])
+    tap_cpu = min_cpu(runs[tap.name])
     for peer, name, limit in (
         (plain, "CPU, `calls` / plain SDK tap", 0.20),
         (dlt, "CPU, `calls` / dlt `rest_api`, extract only", 0.28),
         (airbyte, "CPU, `calls` / airbyte-cdk with a declarative manifest", 0.17),
         (floor, "CPU, `calls` / floor", 2.4),
     ):
-        results.figures.append(ratio(name, tap_cpu / least_cpu(runs[peer.name]), limit))
-    both_cpu = least_cpu(runs[both.name])
-    results.figures.append(ratio("CPU, both streams / floor", both_cpu / least_cpu(runs[floor.name]), 3.2))
+        results.figures.append(ratio(name, tap_cpu / min_cpu(runs[peer.name]), limit))
+    both_cpu = min_cpu(runs[both.name])
+    results.figures.append(ratio("CPU, both streams / floor", both_cpu / min_cpu(runs[floor.name]), 3.2))
 
 
 def start_up(programs: Programs, scale: Scale, results: Results) -> float:

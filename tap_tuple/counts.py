@@ -55,7 +55,7 @@ class Span:
 
 
 class CallCounts:
-    """The call counts of one stream during a run.
+    """The call counts and the bookmark of streams that have read the same, during a run.
 
     Args:
         spans: The spans of the state, if it has any.
@@ -121,7 +121,7 @@ class CallCounts:
         self._spans[begin:end] = [Span(window.since, count, excess)]
 
     def take(self, calls: Calls, position: datetime) -> list[Calls]:
-        """Count the calls that lie in unread spans, move the bookmark, and return these calls in parts, to be written.
+        """Count the calls that lie in unread spans, and move the bookmark. Return the calls to write, in parts.
 
         Args:
             calls: Calls sorted by `ended_at`.
@@ -194,7 +194,7 @@ class CallCounts:
         That one is unread until all calls have been read: a run that is interrupted may have read a part of them.
         """
         tail = self._index(subtract(self.bookmark or EPOCH, self._lookback_seconds))
-        # A run that ends before the bookmark has read only a part of it.
+        # A run that ends before the bookmark has read only a part of the last span.
         is_whole = not self.bookmark or self.bookmark < self._window.until
         return [*self._spans[:tail], _merged(self._spans[tail:]) if is_whole else Span(self._spans[tail].since, UNREAD)]
 

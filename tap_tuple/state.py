@@ -35,12 +35,12 @@ EXAMPLE = '{"bookmarks": {"calls": {"replication_key_value": "2026-03-15T14:30:0
 
 
 class Progress:
-    """How far each stream has read during a run, and what writes its records.
+    """What each stream has read during a run: its call counts, its entry in the state, and the writer of its records.
 
     Streams that have read the same, usually all, share their call counts.
 
     Args:
-        entries: Streams, and their entries in the state. Streams that are not made of calls are left out.
+        entries: Streams, and their entries in the state. Streams whose records are not built from calls are ignored.
         window: What the run covers.
         writer: Writes the messages.
     """
@@ -53,22 +53,22 @@ class Progress:
         for stream, entry in entries.items():
             if isinstance(stream, CallStream):
                 # A full table sync neither uses nor changes the state.
-                used = self._entries[stream] = entry if stream.is_incremental else {}
+                own_entry = self._entries[stream] = entry if stream.is_incremental else {}
                 # The SDK's record of where a run began is not valid in a state that is written after each page.
-                used.pop("starting_replication_value", None)
-                counts = call_counts(used, stream.config["lookback_window"], window)
-                counts = shared.setdefault(repr([counts.bookmark, used.get(COUNTS)]), counts)
+                own_entry.pop("starting_replication_value", None)
+                counts = _counts_of(own_entry, stream.config["lookback_window"], window)
+                counts = shared.setdefault(repr([counts.bookmark, own_entry.get(COUNTS)]), counts)
                 self._streams.setdefault(counts, []).append(stream)
                 self.writers[stream] = RecordWriter(stream, writer)
 
     @property
     def counts(self) -> list[CallCounts]:
-        """The call counts of the streams."""
+        """The different call counts of the streams."""
         return list(self._streams)
 
     @property
     def bookmarks(self) -> dict[str, datetime | None]:
-        """The bookmark of each stream, by its name."""
+        """The bookmark of each stream, by the name of the stream."""
         return {stream.name: counts.bookmark for counts, streams in self._streams.items() for stream in streams}
 
     @property
@@ -77,14 +77,14 @@ class Progress:
         return merge_windows(window for counts in self._streams for window in counts.unread)
 
     def take(self, batch: Batch) -> Iterator[tuple[CallStream, Sequence[msgspec.Struct]]]:
-        """Yield the records of each stream of the calls that it has not read yet; then save the state."""
+        """Yield each stream with its records of the calls that it has not read yet. At the end, update the state."""
         for counts, streams in self._streams.items():
             for calls in counts.take(batch.calls, batch.position):
                 yield from ((stream, stream.rows(calls)) for stream in streams)
-        self.save()
+        self.update_state()
 
-    def save(self) -> None:
-        """Update the bookmarks and counts in the state."""
+    def update_state(self) -> None:
+        """Copy the bookmarks and the counts to the entries in the state."""
         for counts, streams in self._streams.items():
             counts.merge()
             spans = list(map(_to_json, counts.state()))
@@ -95,7 +95,7 @@ class Progress:
                 self._entries[stream].update({COMPARISONS: counts.comparisons, COUNTS: spans})
 
 
-def call_counts(entry: Mapping[str, Any], lookback_seconds: int, window: Window) -> CallCounts:
+def _counts_of(entry: Mapping[str, Any], lookback_seconds: int, window: Window) -> CallCounts:
     """Return the call counts of a stream's entry in the state, for a run that covers a window."""
     spans = [Span(parse_timestamp(since), *numbers) for since, *numbers in entry.get(COUNTS, [])]
     bookmark = parse_timestamp(entry[VALUE]) if entry.get(VALUE) else None
@@ -112,9 +112,6 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
     Args:
         state: The value of a STATE message.
         streams: The names of the tap's streams; entries of other streams are ignored.
-
-    Returns:
-        The state.
 
     Raises:
         InputError: The state has another shape, or an invalid bookmark or count.
@@ -138,7 +135,7 @@ def check_state(state: object, streams: Collection[str]) -> Mapping[str, Any]:
             ) from None
         if not _are_counts(entry.get(COUNTS, [])) or type(entry.get(COMPARISONS, 0)) is not int:
             raise InputError(
-                f"Invalid `{COUNTS}` for stream `{stream}`: must be a list of [datetime, number of calls] in "
+                f"Invalid `{COUNTS}` for stream `{stream}`: must be a list of [datetime, number of calls] entries in "
                 f"ascending order. Remove `{COUNTS}` from the state, or run without state to start from `start_date`."
             )
     return state

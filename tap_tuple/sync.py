@@ -146,7 +146,7 @@ class Sync:
             return
         for _ in range(MAX_ROUNDS + 1):
             reconciler.compare(progress.counts, totals)
-            progress.save()
+            progress.update_state()
             if not progress.unread:
                 if reconciler.total is None:
                     logger.info("The API sends no total (X-Total-Count): the number of calls cannot be verified")

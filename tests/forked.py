@@ -20,7 +20,7 @@ CONTEXT.set_forkserver_preload(["tap_tuple.cli"])
 def start_tap(arguments: list[str], stdout: int, log_path: Path) -> ForkServerProcess:
     """Start `tap-tuple`, with a file descriptor as its stdout and a file as its stderr."""
     process = CONTEXT.Process(target=_main, args=(arguments, DupFd(stdout), log_path))
-    # Measuring the coverage of a process that may be killed takes time, and saves nothing.
+    # Measuring coverage takes time, and a process that is killed does not save its data.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     with mock.patch.dict(os.environ, unmeasured, clear=True):
         process.start()

@@ -66,7 +66,6 @@ STATUS_CLASSES = {
 }
 """Any other status, by its first digit."""
 UNKNOWN_STATUS = Problem("Invalid status {status} from {api_url}", ADDRESS_HELP, failure_type="system_error")
-
 NO_CERTIFICATES = Problem("Cannot read the TLS certificates in {bundle}", CA_HELP)
 PROXY_REFUSED = Problem("The proxy refused the connection to {api_url} (403)", PROXY_HELP)
 INVALID_URL = Problem("Invalid API, redirect or proxy URL", f"{ADDRESS_HELP} {PROXY_HELP}")
