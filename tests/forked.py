@@ -5,9 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from multiprocessing.reduction import DupFd
-from typing import TYPE_CHECKING, Any
-from unittest import mock
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -19,17 +18,16 @@ CONTEXT.set_forkserver_preload(["tap_tuple.cli"])
 
 def start_tap(arguments: list[str], stdout: int, log_path: Path) -> ForkServerProcess:
     """Start `tap-tuple`, with a file descriptor as its stdout and a file as its stderr."""
-    process = CONTEXT.Process(target=_main, args=(arguments, DupFd(stdout), log_path))
-    # Measuring coverage takes time, and a process that is killed does not save its data.
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    with mock.patch.dict(os.environ, unmeasured, clear=True):
+    # A `Connection` is sent with the arguments; a file descriptor alone would be fetched from this process later.
+    with Connection(os.dup(stdout), readable=False) as pipe:
+        process = CONTEXT.Process(target=_main, args=(arguments, pipe, log_path))
         process.start()
     return process
 
 
-def _main(arguments: list[str], stdout: Any, log_path: Path) -> None:
+def _main(arguments: list[str], stdout: Connection, log_path: Path) -> None:
     with log_path.open("wb") as log:
-        os.dup2(stdout.detach(), 1)
+        os.dup2(stdout.fileno(), 1)
         os.dup2(log.fileno(), 2)
     # The objects of the parent process write to other files.
     sys.stdout, sys.stderr = os.fdopen(1, "w", encoding="utf-8"), os.fdopen(2, "w", encoding="utf-8")

@@ -115,16 +115,12 @@ class KilledRun:
             if is_reached and not killed and process.pid:
                 os.kill(process.pid, at.number)
                 killed = True
-            has_ended = process.exitcode is not None
             if select.select([reader], [], [], 0.001)[0]:
                 chunk = os.read(reader, 3000 if at.is_slowly_read else 1 << 16)
                 if not chunk:
                     break
                 output += chunk
                 time.sleep(0.002 * at.is_slowly_read)
-            elif has_ended:
-                # Killed before it received its stdout, which is then still open in this process.
-                break
         os.close(reader)
         process.join()
         return process.exitcode or 0, bytes(output)
@@ -135,7 +131,8 @@ class KilledRun:
         with self._stack:
             self._load([json.loads(line) for line in output[: output.rfind(b"\n") + 1].splitlines()])
             if exit_code:
-                assert exit_code == -at.number, (self._tap.folder / "log").read_text("utf-8")
+                log = self._tap.folder / "log"
+                assert exit_code == -at.number, f"{exit_code}: {log.read_text('utf-8') if log.exists() else 'no log'}"
                 if at.number == signal.SIGTERM and output:
                     assert output.endswith(b"\n"), "the last line is incomplete"
                     kinds = [json.loads(line)["type"] for line in output.splitlines()]
