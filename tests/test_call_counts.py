@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def test_sql_finds_calls_that_the_api_reported_but_did_not_return() -> None:
         tap = ScheduledTap(api, selected=ALL)
         record = only_record(tap.green_run())
     assert record["calls"] == 31
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.execute("create table calls (id, ended_at)")
         database.executemany(
             "insert into calls values (?, ?)", [(call["id"], call["ended_at"]) for call in tap.calls.values()]

@@ -8,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +204,7 @@ class TestOtherCommands:
 
     def test_the_query_returns_the_time_of_the_last_run(self) -> None:
         [query] = BLOCKS["Alert on stale data"]
-        with sqlite3.connect(":memory:") as database:
+        with closing(sqlite3.connect(":memory:")) as database:
             database.execute("attach ':memory:' as tuple")
             database.execute("create table tuple.call_counts (since, until, calls, reconciled_at)")
             rows = [("", "", 1, minute(number)) for number in (1, 3, 2)]
