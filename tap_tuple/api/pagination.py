@@ -120,8 +120,7 @@ class Query:
 
     def receive(self, page: Page) -> Calls:
         """Return the new calls of a page, sorted by `ended_at`, and advance to the next page."""
-        previous = self._total
-        self._total = previous if page.total is None else page.total
+        previous, self._total = self._total, self._total if page.total is None else page.total
         # If calls of the pages before have been deleted, others have moved there, unseen. Only the total shows it.
         self.shifted = None if page.total is None and previous else (self._total or 0) < (previous or 0)
         calls = page.calls.in_time_order()
@@ -159,6 +158,7 @@ class Query:
             return by_time
         expects_more = len(page.calls) >= self._page_size if page.total is None else self._returned < page.total
         if not self.is_linked and not expects_more:
+            # Calls may have moved, unseen: read again, as long as that returns new ones.
             if self.shifted is None and self.received > self._received_at_start:
                 return by_time
             # If the total does not confirm it, the link that was not followed shows whether there is more.
@@ -174,9 +174,9 @@ class Query:
 
     def continue_from(self, since: datetime) -> Query:
         """Return a query for the rest of the window, from an instant on."""
+        window = Window(since, self.window.until)
         seen = {call_id: ended_at for call_id, ended_at in self._seen.items() if ended_at >= since}
-        skipped = self if self.is_linked else None
-        return Query(Window(since, self.window.until), self._page_size, seen, self.received, skipped)
+        return Query(window, self._page_size, seen, self.received, self if self.is_linked else None)
 
 
 class Link(NamedTuple):
