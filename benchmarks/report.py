@@ -46,7 +46,7 @@ def page(results: Results, environments: Environments, load_before: str) -> str:
             "## Measurements",
             (
                 "CPU is the user and system time of the process. The table shows medians, with minimum and maximum in "
-                "parentheses; the figures above compare the minima, because other load on the machine "
+                "parentheses; the figures on CPU above compare the minima, because other load on the machine "
                 "can only add to it. "
                 "All programs read the same calls, one after another, from a local server in a separate process. "
                 "The floor is a loop of requests that does not parse the calls. "
